@@ -85,7 +85,10 @@ class NoNext:
 
 @dataclass(frozen=True, slots=True)
 class InvalidNext:
-    """The last statement is a `self.next(...)` in no form that Metaflow knows. `targets` and `kind` are what Metaflow still sees."""
+    """The last statement is a `self.next(...)` in no form that Metaflow knows. `targets` and `kind` are what Metaflow still sees.
+
+    `kind` is "foreach" or "num_parallel" where that is the one keyword beside no target or several, else None.
+    """
 
     span: Span
     targets: tuple[str, ...] = ()
