@@ -1,0 +1,194 @@
+"""In: the text of a flowc.toml or pyproject.toml. Out: values for Settings by field; OPTIONS, the one table of what can be set, which the flags are made of too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from flowc.settings import ARGO_VERSIONS
+
+Kind = Literal["text", "integer", "switch", "list", "map", "json", "pairs"]
+"""How a setting is written. map: text by name; json: any value by name; pairs: like json or text by name, the flag taking two words."""
+
+FILES = ("flowc.toml", "pyproject.toml")
+"""Where settings are looked for in a folder; the first that has them counts."""
+
+
+class SettingsError(ValueError):
+    """A settings file says something that flowc cannot take; the message stands alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting: a field of Settings, a key of `[tool.flowc]`, a flag. Key and flag follow from the field where they are not given."""
+
+    field: str
+    kind: Kind
+    help: str
+    flag: str = ""
+    metavar: str = ""
+    choices: tuple[str, ...] = ()
+    minimum: int | None = None
+
+    @property
+    def key(self) -> str:
+        return self.field.replace("_", "-")
+
+    @property
+    def flags(self) -> str:
+        """The flag as click writes it; a switch has its negative."""
+        name = self.flag or self.key
+        return f"--{name}/--no-{name}" if self.kind == "switch" else f"--{name}"
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option("image", "text", "Image of steps that name none.", metavar="IMAGE"),
+    Option("image_pull_policy", "text", "When nodes pull the image.", choices=("Always", "IfNotPresent", "Never")),
+    Option("image_pull_secrets", "list", "A Secret that can pull the image. Repeatable.", flag="image-pull-secret", metavar="NAME"),
+    Option("code", "text", "How the code reaches the pods: in the manifest, or baked into the image.", choices=("embedded", "image")),
+    Option("code_path", "text", "Folder of the flow's code in the image, with --code image.", metavar="DIR"),
+    Option("install", "switch", "Whether pods install metaflow where the image lacks it."),
+    Option("metaflow_version", "text", "The metaflow that pods install.", metavar="VERSION"),
+    Option("datastore", "text", "Where artifacts are kept; unset: as the ConfigMap says.", choices=("s3", "gs", "azure", "local")),
+    Option("datastore_root", "text", "Root of the datastore: s3://bucket/prefix, a folder, ...", metavar="ROOT"),
+    Option("datastore_claim", "text", "PersistentVolumeClaim that holds a local datastore.", metavar="NAME"),
+    Option("metadata", "text", "Metadata provider of the pods: local, or a service as service@URL.", metavar="PROVIDER"),
+    Option("config_map", "text", "ConfigMap (and Secret) of METAFLOW_* keys that pods read.", metavar="NAME"),
+    Option("environment", "map", "An environment variable of every pod. Repeatable.", flag="env", metavar="NAME=VALUE"),
+    Option("secrets", "list", "A Kubernetes Secret that becomes environment in every pod. Repeatable.", flag="secret", metavar="NAME"),
+    Option("service_account", "text", "ServiceAccount of the pods.", metavar="NAME"),
+    Option("labels", "map", "A label of every object and pod. Repeatable.", flag="label", metavar="KEY=VALUE"),
+    Option("annotations", "map", "An annotation of every object and pod. Repeatable.", flag="annotation", metavar="KEY=VALUE"),
+    Option("name", "text", "Name of the workflow, instead of the one made from the flow's.", metavar="NAME"),
+    Option("namespace", "text", "Namespace of the objects.", metavar="NAME"),
+    Option("owner", "text", "Owner noted on the objects (metaflow/owner) and the user of the runs.", metavar="NAME"),
+    Option("branch", "text", "Branch of a @project flow.", metavar="NAME"),
+    Option("production", "switch", "Whether a @project flow is the production deployment."),
+    Option("production_token", "text", "Token that guards the deployment.", metavar="TOKEN"),
+    Option("tags", "list", "A tag of every run. Repeatable.", flag="tag", metavar="TAG"),
+    Option("title", "text", "Title shown in the Argo UI.", metavar="TEXT"),
+    Option("description", "text", "Description shown in the Argo UI.", metavar="TEXT"),
+    Option("argo_version", "text", "Argo Workflows of the cluster.", choices=ARGO_VERSIONS),
+    Option("max_workers", "integer", "How many tasks run at once.", metavar="N", minimum=1),
+    Option("workflow_timeout", "integer", "Seconds after which a run is stopped.", metavar="SECONDS", minimum=1),
+    Option("workflow_priority", "integer", "Priority of runs in Argo's queue.", metavar="N"),
+    Option("auto_emit_events", "switch", "Whether runs emit Argo events for @trigger_on_finish."),
+    Option("notify_on_error", "switch", "Whether to notify when a run fails."),
+    Option("notify_on_success", "switch", "Whether to notify when a run succeeds."),
+    Option("notify_slack_webhook_url", "text", "Slack incoming webhook of the notifications.", metavar="URL"),
+    Option("notify_pager_duty_integration_key", "text", "PagerDuty Events API v2 key of the notifications.", metavar="KEY"),
+    Option("notify_incident_io_api_key", "text", "Incident.io API key of the notifications.", metavar="KEY"),
+    Option("incident_io_alert_source_config_id", "text", "Incident.io alert source config.", metavar="ID"),
+    Option("incident_io_metadata", "map", "Metadata of Incident.io alerts. Repeatable.", metavar="KEY=VALUE"),
+    Option("events_event", "text", "Name of the Argo event that @trigger listens to.", metavar="NAME"),
+    Option("events_event_bus", "text", "EventBus of the Sensor.", metavar="NAME"),
+    Option("events_event_source", "text", "EventSource of the Sensor.", metavar="NAME"),
+    Option("events_service_account", "text", "ServiceAccount of the Sensor.", metavar="NAME"),
+    Option("events_namespace", "text", "Namespace of the Sensor.", metavar="NAME"),
+    Option("rbac", "switch", "Whether to write the ServiceAccount, Role and RoleBinding too."),
+    Option("suspend_schedule", "switch", "Whether the schedule is written suspended."),
+    Option("values", "json", "A value that the flow's text leaves open, as JSON. Repeatable.", flag="value", metavar="NAME=JSON"),
+    Option("decorators", "json", "What a decorator that flowc cannot read stands for, as JSON. Repeatable.", flag="decorator", metavar="NAME=JSON"),
+    Option("configs", "json", "Value of a Config, as JSON. Repeatable.", flag="config-value", metavar="NAME=JSON"),
+    Option("config_files", "pairs", "File of a Config. Repeatable.", flag="config", metavar="NAME FILE"),
+    Option("with_decorators", "list", "Add a decorator to every step, as Metaflow's --with. Repeatable.", flag="with", metavar="DECORATOR"),
+)
+BY_KEY = {option.key: option for option in OPTIONS}
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean X?` where something known is near, else nothing."""
+    import difflib
+
+    spelled = {name.lower().replace("_", "-"): name for name in known}
+    near = difflib.get_close_matches(word.lower().replace("_", "-"), sorted(spelled), n=1)
+    return f"; did you mean {spelled[near[0]]!r}?" if near else ""
+
+
+def parse(text: str, path: str) -> dict[str, Any] | None:
+    """Values by field of Settings; None where a pyproject.toml has no `[tool.flowc]`. SettingsError says what is wrong, and where."""
+    loads, toml_error = _toml()
+    try:
+        data = loads(text)
+    except toml_error as error:
+        raise SettingsError(f"{path} is no TOML: {error}") from error
+    if path.rsplit("/", 1)[-1] == "pyproject.toml":
+        tool = data.get("tool", {})
+        if not isinstance(tool, dict) or "flowc" not in tool:
+            return None
+        data = tool["flowc"]
+        if not isinstance(data, dict):
+            raise SettingsError(f"{path}: tool.flowc is no table")
+    return {_known(key, text, path).field: _value(BY_KEY[key], value, _place(path, text, key)) for key, value in data.items()}
+
+
+def _toml() -> tuple[Any, type[ValueError]]:
+    try:
+        import tomllib
+    except ImportError:  # Python 3.10
+        import tomli as tomllib  # type: ignore[no-redef,import-not-found,unused-ignore]
+    return tomllib.loads, tomllib.TOMLDecodeError
+
+
+def _known(key: str, text: str, path: str) -> Option:
+    if key not in BY_KEY:
+        raise SettingsError(f"{_place(path, text, key)}: there is no setting {key!r}{did_you_mean(key, BY_KEY)}")
+    return BY_KEY[key]
+
+
+def _place(path: str, text: str, key: str) -> str:
+    """`path:line` of the first line that can be the key's; the TOML reader itself keeps no places."""
+    for number, line in enumerate(text.split("\n"), 1):
+        head = line.strip().split("=")[0].strip().strip("[]").strip()
+        last = head.removeprefix("tool.flowc.").split(".")[0].strip().strip("\"'")
+        if last == key:
+            return f"{path}:{number}"
+    return path
+
+
+def _value(option: Option, value: Any, place: str) -> Any:
+    where = f"{place}: {option.key}"
+    if option.kind == "switch":
+        return _typed(value, bool, where, "true or false")
+    if option.kind == "integer":
+        return check_integer(option, _typed(value, int, where, "a whole number"), where)
+    if option.kind == "list":
+        items = _typed(value, list, where, "a list of texts")
+        return tuple(_typed(item, str, where, "a list of texts") for item in items)
+    if option.kind in ("map", "pairs"):
+        table = _typed(value, dict, where, "a table of texts")
+        return {key: _typed(item, str, f"{where}.{key}", "a text") for key, item in table.items()}
+    if option.kind == "json":
+        return {key: _plain(item, f"{where}.{key}") for key, item in _typed(value, dict, where, "a table").items()}
+    return check_choice(option, _typed(value, str, where, "a text (in quotes)"), where)
+
+
+def _typed(value: Any, kind: type, where: str, wanted: str) -> Any:
+    # bool is an int to Python, but `max-workers = true` is a mistake
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise SettingsError(f"{where} must be {wanted}, not {value!r}")
+    return value
+
+
+def _plain(value: Any, where: str) -> Any:
+    """JSON-like data only: TOML has dates, which no decorator takes."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item, where) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, where) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise SettingsError(f"{where} must be a text, number, boolean, list or table, not a {type(value).__name__}")
+
+
+def check_choice(option: Option, value: str, where: str) -> str:
+    if option.choices and value not in option.choices:
+        raise SettingsError(f"{where} must be one of {', '.join(option.choices)}, not {value!r}{did_you_mean(value, option.choices)}")
+    return value
+
+
+def check_integer(option: Option, value: int, where: str) -> int:
+    if option.minimum is not None and value < option.minimum:
+        raise SettingsError(f"{where} must be at least {option.minimum}, not {value}")
+    return value

@@ -1,0 +1,78 @@
+"""In: diagnostics, each with the file it is about, and the texts they point into. Out: one text: full, concise, JSON, GitHub or SARIF."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from flowc.diagnostics import Diagnostic, Severity
+from flowc.source import SourceFile
+
+FORMATS = ("full", "concise", "json", "github", "sarif")
+
+Texts = Callable[[str], "SourceFile | None"]
+"""The text of a file by the path that spans give; None where it is not at hand, then no snippet is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A diagnostic and the file it is about (as the user sees it), for those that have no place in the text."""
+
+    path: str
+    diagnostic: Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """`color`: ANSI escapes. `width`: columns that a source line may take before it is cut around the caret."""
+
+    color: bool = False
+    width: int = 140
+
+
+def render(found: Sequence[Found], texts: Texts, format: str, style: Style = Style(), version: str = "") -> str:
+    """The report in one of FORMATS, ending in a newline; empty where a text format has nothing to say. `version` is flowc's, for SARIF."""
+    if format == "concise":
+        return "".join(f"{_place(each)}: {each.diagnostic.code.id} {printable(each.diagnostic.message)}\n" for each in found)
+    if format == "full":
+        from flowc import report_text
+
+        return "".join(report_text.render(each, texts, style) + "\n" for each in found)
+    from flowc import report_machine
+
+    if format == "json":
+        return report_machine.as_json(found)
+    if format == "github":
+        return report_machine.as_github(found)
+    if format == "sarif":
+        return report_machine.as_sarif(found, version)
+    raise ValueError(f"no report format {format}")
+
+
+def summary(found: Sequence[Found]) -> str:
+    """`2 errors, 1 warning`; empty where nothing was found."""
+    counts = []
+    for severity in Severity:
+        count = sum(each.diagnostic.severity is severity for each in found)
+        if count:
+            counts.append(f"{count} {severity.value}{'s' if count > 1 else ''}")
+    return ", ".join(counts)
+
+
+def printable(text: str) -> str:
+    """The text on one line with what could steer a terminal or hide text made visible: controls, escapes, bidirectional marks."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(visible(character) for character in text)
+
+
+def visible(character: str) -> str:
+    """The character, or its escape where printing it would show something else than what is there."""
+    if character.isprintable() or character in "\u200c\u200d":  # the joiners that emoji and some scripts need
+        return character
+    return character.encode("unicode_escape").decode()
+
+
+def _place(each: Found) -> str:
+    span = each.diagnostic.span
+    return f"{printable(span.path)}:{span.line}:{span.column}" if span else printable(each.path)
