@@ -33,11 +33,11 @@ class Settings:
     datastore_claim: str | None = None
     metadata: str | None = None
     config_map: str = "metaflow-config"
-    environment: Mapping[str, str] = EMPTY
+    environment: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     secrets: tuple[str, ...] = ()
     service_account: str | None = None
-    labels: Mapping[str, str] = EMPTY
-    annotations: Mapping[str, str] = EMPTY
+    labels: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    annotations: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     # @project and naming, as Metaflow's top-level options
     name: str | None = None
     namespace: str | None = None
@@ -60,7 +60,7 @@ class Settings:
     notify_pager_duty_integration_key: str | None = None
     notify_incident_io_api_key: str | None = None
     incident_io_alert_source_config_id: str | None = None
-    incident_io_metadata: Mapping[str, str] = EMPTY
+    incident_io_metadata: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     events_event: str | None = None
     events_event_bus: str = "default"
     events_event_source: str | None = None
@@ -69,10 +69,10 @@ class Settings:
     rbac: bool = False
     suspend_schedule: bool = False
     # what the flow's text leaves open
-    values: Mapping[str, Any] = EMPTY
-    decorators: Mapping[str, Any] = EMPTY
-    configs: Mapping[str, Any] = EMPTY
-    config_files: Mapping[str, str] = EMPTY
+    values: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    decorators: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    configs: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    config_files: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     with_decorators: tuple[str, ...] = field(default=())
 
     def has_datastore(self) -> bool:
