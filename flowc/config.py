@@ -1,7 +1,9 @@
-"""In: the text of a flowc.toml or pyproject.toml. Out: values for Settings by field; OPTIONS, the one table of what can be set, which the flags are made of too."""
+"""In: the text of a settings file. Out: values for Settings by field; and OPTIONS, the table of settings that the flags are made of too."""
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,7 +23,10 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One setting: a field of Settings, a key of `[tool.flowc]`, a flag. Key and flag follow from the field where they are not given."""
+    """One setting: a field of Settings, a key of `[tool.flowc]`, a flag. Key and flag follow from the field where they are not given.
+
+    `dotted`: the names in its table have dots, so TOML must have them in quotes, lest it makes tables of them.
+    """
 
     field: str
     kind: Kind
@@ -30,6 +35,7 @@ class Option:
     metavar: str = ""
     choices: tuple[str, ...] = ()
     minimum: int | None = None
+    dotted: bool = False
 
     @property
     def key(self) -> str:
@@ -42,58 +48,94 @@ class Option:
         return f"--{name}/--no-{name}" if self.kind == "switch" else f"--{name}"
 
 
-OPTIONS: tuple[Option, ...] = (
-    Option("image", "text", "Image of steps that name none.", metavar="IMAGE"),
-    Option("image_pull_policy", "text", "When nodes pull the image.", choices=("Always", "IfNotPresent", "Never")),
-    Option("image_pull_secrets", "list", "A Secret that can pull the image. Repeatable.", flag="image-pull-secret", metavar="NAME"),
-    Option("code", "text", "How the code reaches the pods: in the manifest, or baked into the image.", choices=("embedded", "image")),
-    Option("code_path", "text", "Folder of the flow's code in the image, with --code image.", metavar="DIR"),
-    Option("install", "switch", "Whether pods install metaflow where the image lacks it."),
-    Option("metaflow_version", "text", "The metaflow that pods install.", metavar="VERSION"),
-    Option("datastore", "text", "Where artifacts are kept; unset: as the ConfigMap says.", choices=("s3", "gs", "azure", "local")),
-    Option("datastore_root", "text", "Root of the datastore: s3://bucket/prefix, a folder, ...", metavar="ROOT"),
-    Option("datastore_claim", "text", "PersistentVolumeClaim that holds a local datastore.", metavar="NAME"),
-    Option("metadata", "text", "Metadata provider of the pods: local, or a service as service@URL.", metavar="PROVIDER"),
-    Option("config_map", "text", "ConfigMap (and Secret) of METAFLOW_* keys that pods read.", metavar="NAME"),
-    Option("environment", "map", "An environment variable of every pod. Repeatable.", flag="env", metavar="NAME=VALUE"),
-    Option("secrets", "list", "A Kubernetes Secret that becomes environment in every pod. Repeatable.", flag="secret", metavar="NAME"),
-    Option("service_account", "text", "ServiceAccount of the pods.", metavar="NAME"),
-    Option("labels", "map", "A label of every object and pod. Repeatable.", flag="label", metavar="KEY=VALUE"),
-    Option("annotations", "map", "An annotation of every object and pod. Repeatable.", flag="annotation", metavar="KEY=VALUE"),
-    Option("name", "text", "Name of the workflow, instead of the one made from the flow's.", metavar="NAME"),
-    Option("namespace", "text", "Namespace of the objects.", metavar="NAME"),
-    Option("owner", "text", "Owner noted on the objects (metaflow/owner) and the user of the runs.", metavar="NAME"),
-    Option("branch", "text", "Branch of a @project flow.", metavar="NAME"),
-    Option("production", "switch", "Whether a @project flow is the production deployment."),
-    Option("production_token", "text", "Token that guards the deployment.", metavar="TOKEN"),
-    Option("tags", "list", "A tag of every run. Repeatable.", flag="tag", metavar="TAG"),
-    Option("title", "text", "Title shown in the Argo UI.", metavar="TEXT"),
-    Option("description", "text", "Description shown in the Argo UI.", metavar="TEXT"),
-    Option("argo_version", "text", "Argo Workflows of the cluster.", choices=ARGO_VERSIONS),
-    Option("max_workers", "integer", "How many tasks run at once.", metavar="N", minimum=1),
-    Option("workflow_timeout", "integer", "Seconds after which a run is stopped.", metavar="SECONDS", minimum=1),
-    Option("workflow_priority", "integer", "Priority of runs in Argo's queue.", metavar="N"),
-    Option("auto_emit_events", "switch", "Whether runs emit Argo events for @trigger_on_finish."),
-    Option("notify_on_error", "switch", "Whether to notify when a run fails."),
-    Option("notify_on_success", "switch", "Whether to notify when a run succeeds."),
-    Option("notify_slack_webhook_url", "text", "Slack incoming webhook of the notifications.", metavar="URL"),
-    Option("notify_pager_duty_integration_key", "text", "PagerDuty Events API v2 key of the notifications.", metavar="KEY"),
-    Option("notify_incident_io_api_key", "text", "Incident.io API key of the notifications.", metavar="KEY"),
-    Option("incident_io_alert_source_config_id", "text", "Incident.io alert source config.", metavar="ID"),
-    Option("incident_io_metadata", "map", "Metadata of Incident.io alerts. Repeatable.", metavar="KEY=VALUE"),
-    Option("events_event", "text", "Name of the Argo event that @trigger listens to.", metavar="NAME"),
-    Option("events_event_bus", "text", "EventBus of the Sensor.", metavar="NAME"),
-    Option("events_event_source", "text", "EventSource of the Sensor.", metavar="NAME"),
-    Option("events_service_account", "text", "ServiceAccount of the Sensor.", metavar="NAME"),
-    Option("events_namespace", "text", "Namespace of the Sensor.", metavar="NAME"),
-    Option("rbac", "switch", "Whether to write the ServiceAccount, Role and RoleBinding too."),
-    Option("suspend_schedule", "switch", "Whether the schedule is written suspended."),
-    Option("values", "json", "A value that the flow's text leaves open, as JSON. Repeatable.", flag="value", metavar="NAME=JSON"),
-    Option("decorators", "json", "What a decorator that flowc cannot read stands for, as JSON. Repeatable.", flag="decorator", metavar="NAME=JSON"),
-    Option("configs", "json", "Value of a Config, as JSON. Repeatable.", flag="config-value", metavar="NAME=JSON"),
-    Option("config_files", "pairs", "File of a Config. Repeatable.", flag="config", metavar="NAME FILE"),
-    Option("with_decorators", "list", "Add a decorator to every step, as Metaflow's --with. Repeatable.", flag="with", metavar="DECORATOR"),
-)
+TOPICS: dict[str, tuple[Option, ...]] = {
+    "What a pod runs": (
+        Option("image", "text", "Image of steps that name none.", metavar="IMAGE"),
+        Option("image_pull_policy", "text", "When nodes pull the image.", choices=("Always", "IfNotPresent", "Never")),
+        Option("image_pull_secrets", "list", "A Secret that can pull the image. Repeatable.", flag="image-pull-secret", metavar="NAME"),
+        Option("code", "text", "How the code reaches the pods: in the manifest, or baked into the image.", choices=("embedded", "image")),
+        Option("code_path", "text", "Folder of the flow's code in the image, with --code image.", metavar="DIR"),
+        Option("install", "switch", "Whether pods install metaflow where the image lacks it."),
+        Option("metaflow_version", "text", "The metaflow that pods install.", metavar="VERSION"),
+    ),
+    "Where artifacts are kept": (
+        Option("datastore", "text", "Where artifacts are kept; unset: as the ConfigMap says.", choices=("s3", "gs", "azure", "local")),
+        Option("datastore_root", "text", "Root of the datastore: s3://bucket/prefix, a folder, ...", metavar="ROOT"),
+        Option("datastore_claim", "text", "PersistentVolumeClaim that holds a local datastore.", metavar="NAME"),
+        Option("metadata", "text", "Metadata provider of the pods: local, or a service as service@URL.", metavar="PROVIDER"),
+        Option("config_map", "text", "ConfigMap (and Secret) of METAFLOW_* keys that pods read.", metavar="NAME"),
+    ),
+    "What pods get": (
+        Option("environment", "map", "An environment variable of every pod. Repeatable.", flag="env", metavar="NAME=VALUE"),
+        Option("secrets", "list", "A Kubernetes Secret that becomes environment in every pod. Repeatable.", flag="secret", metavar="NAME"),
+        Option("service_account", "text", "ServiceAccount of the pods.", metavar="NAME"),
+        Option("labels", "map", "A label of every object and pod. Repeatable.", flag="label", metavar="KEY=VALUE"),
+        Option("annotations", "map", "An annotation of every object and pod. Repeatable.", flag="annotation", metavar="KEY=VALUE"),
+    ),
+    "Names and @project": (
+        Option("name", "text", "Name of the workflow, instead of the one made from the flow's.", metavar="NAME"),
+        Option("namespace", "text", "Namespace of the objects.", metavar="NAME"),
+        Option("owner", "text", "Owner noted on the objects (metaflow/owner) and the user of the runs.", metavar="NAME"),
+        Option("branch", "text", "Branch of a @project flow.", metavar="NAME"),
+        Option("production", "switch", "Whether a @project flow is the production deployment."),
+        Option("production_token", "text", "Token that guards the deployment.", metavar="TOKEN"),
+        Option("tags", "list", "A tag of every run. Repeatable.", flag="tag", metavar="TAG"),
+        Option("title", "text", "Title shown in the Argo UI.", metavar="TEXT"),
+        Option("description", "text", "Description shown in the Argo UI.", metavar="TEXT"),
+    ),
+    "Argo Workflows": (
+        Option("argo_version", "text", "Argo Workflows of the cluster.", choices=ARGO_VERSIONS),
+        Option("max_workers", "integer", "How many tasks run at once.", metavar="N", minimum=1),
+        Option("workflow_timeout", "integer", "Seconds after which a run is stopped.", metavar="SECONDS", minimum=1),
+        Option("workflow_priority", "integer", "Priority of runs in Argo's queue.", metavar="N"),
+        Option("auto_emit_events", "switch", "Whether runs emit Argo events for @trigger_on_finish."),
+    ),
+    "Notifications": (
+        Option("notify_on_error", "switch", "Whether to notify when a run fails."),
+        Option("notify_on_success", "switch", "Whether to notify when a run succeeds."),
+        Option("notify_slack_webhook_url", "text", "Slack incoming webhook of the notifications.", metavar="URL"),
+        Option("notify_pager_duty_integration_key", "text", "PagerDuty Events API v2 key of the notifications.", metavar="KEY"),
+        Option("notify_incident_io_api_key", "text", "Incident.io API key of the notifications.", metavar="KEY"),
+        Option("incident_io_alert_source_config_id", "text", "Incident.io alert source config.", metavar="ID"),
+        Option("incident_io_metadata", "map", "Metadata of Incident.io alerts. Repeatable.", metavar="KEY=VALUE"),
+    ),
+    "Events": (
+        Option("events_event", "text", "Name of the Argo event that @trigger listens to.", metavar="NAME"),
+        Option("events_event_bus", "text", "EventBus of the Sensor.", metavar="NAME"),
+        Option("events_event_source", "text", "EventSource of the Sensor.", metavar="NAME"),
+        Option("events_service_account", "text", "ServiceAccount of the Sensor.", metavar="NAME"),
+        Option("events_namespace", "text", "Namespace of the Sensor.", metavar="NAME"),
+    ),
+    "More objects": (
+        Option("rbac", "switch", "Whether to write the ServiceAccount, Role and RoleBinding too."),
+        Option("suspend_schedule", "switch", "Whether the schedule is written suspended."),
+    ),
+    "What the flow's text leaves open": (
+        Option(
+            "values",
+            "json",
+            "A value that the flow's text leaves open, as JSON. Repeatable.",
+            flag="value",
+            metavar="NAME=JSON",
+            dotted=True,
+        ),
+        Option(
+            "decorators",
+            "json",
+            "What a decorator that flowc cannot read stands for, as JSON. Repeatable.",
+            flag="decorator",
+            metavar="NAME=JSON",
+        ),
+        Option("configs", "json", "Value of a Config, as JSON. Repeatable.", flag="config-value", metavar="NAME=JSON"),
+        Option("config_files", "pairs", "File of a Config. Repeatable.", flag="config", metavar="NAME FILE"),
+        Option(
+            "with_decorators", "list", "Add a decorator to every step, as Metaflow's --with. Repeatable.", flag="with", metavar="DECORATOR"
+        ),
+    ),
+}
+"""Every setting, under the headings of `flowc compile --help`."""
+
+OPTIONS: tuple[Option, ...] = tuple(option for options in TOPICS.values() for option in options)
 BY_KEY = {option.key: option for option in OPTIONS}
 
 
@@ -124,11 +166,8 @@ def parse(text: str, path: str) -> dict[str, Any] | None:
 
 
 def _toml() -> tuple[Any, type[ValueError]]:
-    try:
-        import tomllib
-    except ImportError:  # Python 3.10
-        import tomli as tomllib  # type: ignore[no-redef,import-not-found,unused-ignore]
-    return tomllib.loads, tomllib.TOMLDecodeError
+    toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    return toml.loads, toml.TOMLDecodeError
 
 
 def _known(key: str, text: str, path: str) -> Option:
@@ -160,7 +199,11 @@ def _value(option: Option, value: Any, place: str) -> Any:
         table = _typed(value, dict, where, "a table of texts")
         return {key: _typed(item, str, f"{where}.{key}", "a text") for key, item in table.items()}
     if option.kind == "json":
-        return {key: _plain(item, f"{where}.{key}") for key, item in _typed(value, dict, where, "a table").items()}
+        table = _typed(value, dict, where, "a table")
+        split = next((key for key, item in table.items() if option.dotted and isinstance(item, dict) and "." not in key), None)
+        if split is not None:
+            raise SettingsError(f'{where}: put the name that starts with {split} in quotes, as in "{split}.NAME" = ...')
+        return {key: _plain(item, f"{where}.{key}") for key, item in table.items()}
     return check_choice(option, _typed(value, str, where, "a text (in quotes)"), where)
 
 

@@ -1,13 +1,16 @@
-"""In: the diagnostics of a file and its text. Out: the diagnostics without those that a `# flowc: ignore[FC301]` on their line silences, and what is wrong with such comments."""
+"""In: the diagnostics of a file and its text. Out: those that no `# flowc: ignore[FC301]` silences, and what is wrong with these."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flowc.diagnostics import Code, Diagnostic, Example, Severity, in_order
 from flowc.source import SourceFile, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 IGNORE = re.compile(r"#\s*flowc:\s*ignore\s*\[([^\]]*)\]")
 DIRECTIVE = re.compile(r"#+\s*flowc:")
@@ -61,8 +64,9 @@ UNKNOWN = Code(
 IMPOSSIBLE = Code(
     "FC193",
     "suppression of an error that leaves no output",
-    "Warnings and notes can be silenced, and so can the errors about decorators, values and parameters (FC3): flowc then goes on with what it could "
-    "read. An error about reading (FC1), the graph (FC2), the target (FC4) or the output (FC5), or a bug (FC9), means that there is nothing right to write.",
+    "Warnings and notes can be silenced, and so can the errors about decorators, values and parameters (FC3): flowc then goes on with "
+    "what it could read. An error about reading (FC1), the graph (FC2), the target (FC4) or the output (FC5), or a bug (FC9), means "
+    "that there is nothing right to write.",
     bad=Example({"flow.py": _FLOW.replace("{comment}", "  # flowc: ignore[FC180]")}, line=7),
     good=_flow(""),
     severity=Severity.WARNING,
@@ -125,7 +129,10 @@ def _malformed(source: SourceFile) -> Iterator[Diagnostic]:
         if match or DIRECTIVE.match(text):
             span = Span(source.path, line, column, line, column + len(text.rstrip()))
             yield Diagnostic(
-                MALFORMED, "the comment names no diagnostic that it silences", span, help="write it as `# flowc: ignore[FC301]`, codes separated by commas"
+                MALFORMED,
+                "the comment names no diagnostic that it silences",
+                span,
+                help="write it as `# flowc: ignore[FC301]`, codes separated by commas",
             )
 
 
@@ -136,14 +143,12 @@ def _comments(source: SourceFile) -> list[tuple[int, int, str]]:
     import io
     import tokenize
 
-    comments = []
     try:
-        for token in tokenize.generate_tokens(io.StringIO(source.text).readline):
-            if token.type == tokenize.COMMENT and "flowc:" in token.string:
-                comments.append((token.start[0], token.start[1] + 1, token.string))
+        tokens = list(tokenize.generate_tokens(io.StringIO(source.text).readline))
     except (tokenize.TokenError, SyntaxError):
         return []
-    return comments
+    mine = (token for token in tokens if token.type == tokenize.COMMENT and "flowc:" in token.string)
+    return [(token.start[0], token.start[1] + 1, token.string) for token in mine]
 
 
 def _silencer(
@@ -177,7 +182,10 @@ def _judge(
                 continue
             if code not in names:
                 yield Diagnostic(
-                    UNKNOWN, f"there is no diagnostic {code} to silence", suppression.span, help="remove it; `flowc explain` lists the codes"
+                    UNKNOWN,
+                    f"there is no diagnostic {code} to silence",
+                    suppression.span,
+                    help="remove it; `flowc explain` lists the codes",
                 )
             elif (suppression.span.path, suppression.line, code) in used:
                 continue

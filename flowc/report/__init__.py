@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flowc.diagnostics import Diagnostic, Severity
-from flowc.source import SourceFile
+
+if TYPE_CHECKING:
+    from flowc.source import SourceFile
 
 FORMATS = ("full", "concise", "json", "github", "sarif")
 
@@ -30,23 +33,23 @@ class Style:
     width: int = 140
 
 
-def render(found: Sequence[Found], texts: Texts, format: str, style: Style = Style(), version: str = "") -> str:
+def render(found: Sequence[Found], texts: Texts, form: str, style: Style = Style(), version: str = "") -> str:
     """The report in one of FORMATS, ending in a newline; empty where a text format has nothing to say. `version` is flowc's, for SARIF."""
-    if format == "concise":
+    if form == "concise":
         return "".join(f"{_place(each)}: {each.diagnostic.code.id} {printable(each.diagnostic.message)}\n" for each in found)
-    if format == "full":
-        from flowc import report_text
+    if form == "full":
+        from flowc.report import text
 
-        return "".join(report_text.render(each, texts, style) + "\n" for each in found)
-    from flowc import report_machine
+        return "".join(text.render(each, texts, style) + "\n" for each in found)
+    from flowc.report import machine
 
-    if format == "json":
-        return report_machine.as_json(found)
-    if format == "github":
-        return report_machine.as_github(found)
-    if format == "sarif":
-        return report_machine.as_sarif(found, version)
-    raise ValueError(f"no report format {format}")
+    if form == "json":
+        return machine.as_json(found)
+    if form == "github":
+        return machine.as_github(found)
+    if form == "sarif":
+        return machine.as_sarif(found, version)
+    raise ValueError(f"no report format {form}")
 
 
 def summary(found: Sequence[Found]) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from flowc.diagnostics import Code, Diagnostic, Severity
-from flowc.report import Found
-from flowc.source import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flowc.report import Found
+    from flowc.source import Span
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 GITHUB = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
@@ -54,14 +57,14 @@ def _annotation(each: Found) -> str:
         if span.line == span.end_line:  # GitHub refuses columns on a range of lines
             properties |= {"col": span.column, "endColumn": span.end_column}
     properties["title"] = f"{diagnostic.code.id} {diagnostic.code.title}"
-    written = ",".join(f"{key}={_escape(str(value), property=True)}" for key, value in properties.items())
+    written = ",".join(f"{key}={_escape(str(value), in_property=True)}" for key, value in properties.items())
     return f"::{GITHUB[diagnostic.severity]} {written}::{_escape(_message(diagnostic))}"
 
 
-def _escape(text: str, property: bool = False) -> str:
+def _escape(text: str, in_property: bool = False) -> str:
     """As GitHub's own toolkit escapes commands."""
     text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return text.replace(":", "%3A").replace(",", "%2C") if property else text
+    return text.replace(":", "%3A").replace(",", "%2C") if in_property else text
 
 
 def as_sarif(found: Sequence[Found], version: str) -> str:

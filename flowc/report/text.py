@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flowc.diagnostics import Diagnostic, Severity
 from flowc.report import Found, Style, Texts, printable, visible
-from flowc.source import SourceFile, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowc.source import SourceFile, Span
 
 TAB = 4
 RESET = "\x1b[0m"

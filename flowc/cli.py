@@ -1,0 +1,96 @@
+"""In: the command line. Out: an exit code: 0 fine, 1 diagnostics, 2 wrong usage, 3 a bug of flowc, 130 interrupted."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "compile": "flowc.commands.compile",
+    "check": "flowc.commands.check",
+    "graph": "flowc.commands.graph",
+    "explain": "flowc.commands.explain",
+    "targets": "flowc.commands.explain",
+}
+EXIT_CODES = """\b
+Exit codes:
+  0    done
+  1    the flow has errors; nothing was written
+  2    wrong usage: a flag, a path, a settings file
+  3    a bug of flowc
+  130  interrupted
+"""
+
+
+class Lazy(click.Group):
+    """The group of all commands, each imported when it is called: `flowc explain` need not load the compiler."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        import importlib
+
+        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name]), f"{cmd_name}_command")
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from flowc.config import did_you_mean
+
+            ctx.fail(f"there is no command {args[0]!r}{did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Lazy, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.option("--version", is_flag=True, help="Show flowc's version and exit.")
+@click.pass_context
+def flowc(ctx: click.Context, version: bool) -> None:
+    """Compile Metaflow flows, read as text and never imported, for the engines that run them."""
+    if version:
+        from flowc import __version__
+
+        click.echo(f"flowc {__version__}")
+    elif ctx.invoked_subcommand is None:
+        raise click.UsageError("name a command: " + ", ".join(COMMANDS), ctx)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point: run a command and leave the process with its exit code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code; nothing but a bug of Python itself escapes."""
+    try:
+        flowc.main(args=None if arguments is None else list(arguments), prog_name="flowc", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        print("flowc: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # who read the output has gone; Python's own flush at exit must not fail on the same pipe again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:  # noqa: BLE001 - here a bug becomes an exit code and a report
+        from flowc.commands.failure import exit_code
+
+        return exit_code(error)
+    return 0
+
+
+if __name__ == "__main__":
+    main()

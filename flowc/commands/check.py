@@ -1,0 +1,85 @@
+"""In: `flowc check FILES`. Out: every diagnostic of every flow in them, on stdout."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowc.commands.files import PathError, Wanted, expand
+from flowc.commands.options import Command, Source, given, known_target, with_settings
+from flowc.commands.session import Judged, Talk, judge, with_report
+from flowc.frontend import NO_FLOW
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flowc.diagnostics import Diagnostic
+
+
+@click.command("check", cls=Command, short_help="Report what is wrong with flows.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE.py[:NAME]...")
+@click.option("-t", "--target", callback=known_target, metavar="TARGET", help="Also report what this target cannot carry.")
+@click.option("--allow-no-flow", is_flag=True, help="Pass over files that hold no flow, also where none does.")
+@with_report
+@with_settings
+def check_command(files: tuple[str, ...], target: str | None, allow_no_flow: bool, output_format: str, color: str, **flags: Any) -> None:
+    """Check the flows in files and write nothing. A pattern in quotes ('flows/**/*.py') passes over files that hold no flow.
+
+    The report goes to stdout, the rest to stderr. A file that was named and holds no flow is an error, and so is a pattern
+    in whose files there is none: a check of nothing would be no check.
+    """
+    sources = Source(given(flags), flags["settings"], flags["isolated"])
+    judged: list[Judged] = []
+    problems = []
+    for argument in files:
+        try:
+            wanted = expand(argument)
+        except PathError as error:
+            problems.append(str(error))
+            continue
+        found, wrong = _judge_all(wanted, sources, target)
+        problems += wrong
+        judged += _with_flows(found, argument, problems, allow_no_flow)
+    Talk(output_format, color, sys.stdout).report(judged)
+    for problem in problems:
+        print(f"flowc: {problem}", file=sys.stderr)
+    if problems:
+        raise click.exceptions.Exit(2)
+    if any(each.failed for each in judged):
+        raise click.exceptions.Exit(1)
+    flows = sum(len(each.checked.flows) for each in judged)
+    print(f"flowc: {_count(flows, 'flow')} checked in {_count(len(judged), 'file')}", file=sys.stderr)
+
+
+def _judge_all(wanted: Sequence[Wanted], sources: Source, target: str | None) -> tuple[list[Judged], list[str]]:
+    """The verdicts, and what kept files from being read."""
+    tried = [_judge(each, sources, target) for each in wanted]
+    return [each for each in tried if isinstance(each, Judged)], [each for each in tried if isinstance(each, str)]
+
+
+def _judge(wanted: Wanted, sources: Source, target: str | None) -> Judged | str:
+    try:
+        return judge(wanted, sources, target)
+    except PathError as error:
+        return str(error)
+
+
+def _with_flows(judged: list[Judged], argument: str, problems: list[str], allow_none: bool) -> list[Judged]:
+    """Those that hold flows or other mistakes than to hold none; all, where there is only one file and holding none is no option."""
+    kept = [each for each in judged if not _no_flow(each.found)]
+    if kept or allow_none or problems:
+        return kept
+    if len(judged) > 1:
+        problems.append(f"{argument}: none of the {len(judged)} files that match holds a flow")
+        return []
+    return judged
+
+
+def _no_flow(found: Sequence[Diagnostic]) -> bool:
+    return any(diagnostic.code is NO_FLOW for diagnostic in found)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

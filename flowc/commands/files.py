@@ -1,0 +1,238 @@
+"""In: paths that the user gave. Out: the bytes and text there, the Reader of a flow's folder, and files written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flowc.diagnostics import Code, Diagnostic, Example
+from flowc.source import SourceFile, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SOURCE_LIMIT = 4 << 20
+DATA_LIMIT = 16 << 20
+"""Bytes of a flow's file, and of a file beside it. A larger one is no source, and no manifest can carry it."""
+
+_HELLO = """\
+from metaflow import FlowSpec, step
+
+
+class HelloFlow(FlowSpec):
+    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+"""
+COOKIE = Code(
+    "FC180",
+    "unknown encoding",
+    "The file's coding line names an encoding that Python does not have, or one that its byte order mark contradicts. Python refuses "
+    "such a file.",
+    bad=Example({"flow.py": "# coding: utf-9\n" + _HELLO}, line=1),
+    good=Example({"flow.py": "# coding: utf-8\n" + _HELLO}),
+)
+
+
+class PathError(Exception):
+    """A path leads to nothing that flowc can read or write; the message stands alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file that the user wants looked at. `flow` is the class behind the colon; `exact`: named as it is, not found by a pattern."""
+
+    path: str
+    flow: str | None = None
+    exact: bool = True
+
+
+def expand(argument: str) -> list[Wanted]:
+    """The files that `FLOW.py`, `FLOW.py:Name` or a glob stands for, sorted. PathError where a glob matches none."""
+    if os.path.lexists(argument):
+        return [Wanted(argument)]
+    path, colon, name = argument.rpartition(":")
+    if colon and name.isidentifier():
+        return [Wanted(each.path, name, each.exact) for each in expand(path)]
+    if not any(sign in argument for sign in "*?["):
+        return [Wanted(argument)]
+    import glob
+
+    matches = sorted(path for path in glob.glob(argument, recursive=True) if os.path.isfile(path))
+    if not matches:
+        raise PathError(f"{argument}: no file matches the pattern")
+    return [Wanted(match, exact=False) for match in matches]
+
+
+def shown(path: str) -> str:
+    """The path as messages show it: relative to where the user stands when it is below, with forward slashes."""
+    if os.path.isabs(path):
+        relative = os.path.relpath(path)
+        path = path if relative.startswith(os.pardir) else relative
+    return os.path.normpath(path).replace(os.sep, "/")
+
+
+def load(path: str, limit: int = SOURCE_LIMIT) -> bytes:
+    """The bytes of a regular file of at most `limit` bytes. PathError says why there are none."""
+    name = shown(path)
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise PathError(f"{name} is a folder; name a file, or a pattern in quotes: '{name}/**/*.py'")
+        if not stat.S_ISREG(status.st_mode):
+            raise PathError(f"{name} is no regular file")
+        with open(path, "rb") as file:
+            data = file.read(limit + 1)
+    except FileNotFoundError as error:
+        raise PathError(f"{name}: there is no such file") from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        raise PathError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if len(data) > limit:
+        raise PathError(f"{name} is larger than {limit >> 20} MiB, which no flow is")
+    return data
+
+
+def decode(path: str, data: bytes) -> tuple[SourceFile | None, list[Diagnostic]]:
+    """The text of a Python file, read as Python reads it; no text where its encoding is wrong, or is one that pods would not get."""
+    import io
+    import tokenize
+
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    except SyntaxError as error:
+        if "encoding" in str(error) and not _bad_utf8(data):
+            line = _cookie_line(data)
+            span = Span(path, line, 1, line, 2)
+            message = f"{path}: Python does not take its coding line: {error.msg}"
+            return None, [Diagnostic(COOKIE, message, span, help="remove the coding line and save the file as UTF-8")]
+        encoding = "utf-8"
+    if not encoding.startswith("utf-8") and not data.isascii():
+        return None, [_not_utf8(path, f"is written in {encoding}", 1, 1)]
+    bad = _bad_utf8(data)
+    if bad is not None:
+        line, column = bad
+        return None, [_not_utf8(path, f"has a byte on line {line} that is no UTF-8", line, column)]
+    text = data.decode("utf-8-sig")
+    return SourceFile(path, text.replace("\r\n", "\n").replace("\r", "\n")), []
+
+
+def _bad_utf8(data: bytes) -> tuple[int, int] | None:
+    """Line and column of the first byte that is no UTF-8, or of a null, which no text has."""
+    try:
+        data.decode()
+        where = data.find(b"\0")
+    except UnicodeDecodeError as error:
+        where = error.start
+    if where < 0:
+        return None
+    before = data[:where]
+    start = before.rfind(b"\n") + 1
+    return before.count(b"\n") + 1, len(before[start:].decode(errors="replace")) + 1
+
+
+def _not_utf8(path: str, what: str, line: int, column: int) -> Diagnostic:
+    from flowc.frontend.modules import ENCODING
+
+    return Diagnostic(ENCODING, f"{path} {what}", Span(path, line, column, line, column + 1), help="save the file as UTF-8")
+
+
+def _cookie_line(data: bytes) -> int:
+    return 2 if b"coding" not in data.split(b"\n", 1)[0] else 1
+
+
+class Folder:
+    """The Reader of a flow's folder. `named` are files, by the path the core asks for, that the user pointed to wherever they are.
+
+    Nothing else outside the folder is read: no absolute path, no `..`, no link that leads out. `texts` keeps what was read.
+    """
+
+    def __init__(self, root: str, named: Mapping[str, str]) -> None:
+        self.root = root or os.curdir
+        self.named = named
+        self.read: dict[str, bytes] = {}
+
+    def __call__(self, path: str) -> bytes | None:
+        full = self.named.get(path) or self._inside(path)
+        if full is None or not os.path.lexists(full) or os.path.isdir(full):
+            return None
+        self.read[path] = load(full, DATA_LIMIT)
+        return self.read[path]
+
+    def _inside(self, path: str) -> str | None:
+        parts = path.split("/")
+        if not path or "\0" in path or "\\" in path or os.path.isabs(path) or os.pardir in parts:
+            return None
+        full = os.path.join(self.root, *parts)
+        if os.path.lexists(full) and not _below(os.path.realpath(full), os.path.realpath(self.root)):
+            raise PathError(f"{shown(full)} is a link that leads out of the flow's folder, where flowc does not read")
+        return full
+
+
+def _below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def write(files: Mapping[str, str]) -> None:
+    """Write texts by path, each whole or not at all, and none where one cannot be; a file that is right already is left alone.
+
+    PathError says what stood in the way. What is no regular file (/dev/stdout, a FIFO) is written straight into.
+    """
+    staged: list[tuple[str, str]] = []
+    try:
+        for path, text in files.items():
+            data = text.encode()
+            real = os.path.realpath(path)
+            if os.path.isdir(real):
+                raise PathError(f"{shown(path)} is a folder; --out-dir writes into one")
+            if os.path.exists(real) and not os.path.isfile(real):
+                with open(real, "wb") as file:
+                    file.write(data)
+            elif not _holds(real, data):
+                staged.append((_stage(real, data), real))
+        while staged:
+            os.replace(*staged[0])
+            staged.pop(0)
+    except OSError as error:
+        raise PathError(f"{shown(error.filename or path)} cannot be written: {error.strerror or error}") from error
+    finally:
+        for temporary, _ in staged:
+            os.unlink(temporary)
+
+
+def _holds(path: str, data: bytes) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read() == data
+    except FileNotFoundError:
+        return False
+
+
+def _stage(path: str, data: bytes) -> str:
+    """The data in a file beside the path, to be moved over it, with the permissions the path has or would get."""
+    temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{os.getpid()}")
+    with open(temporary, "wb") as file:
+        try:
+            file.write(data)
+            if os.path.exists(path):
+                os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    return temporary
+
+
+def above(folder: str) -> Iterator[str]:
+    """The folder and those above it, up to the root of its git repository or of the disk."""
+    folder = os.path.abspath(folder)
+    while True:
+        yield folder
+        parent = os.path.dirname(folder)
+        if parent == folder or os.path.exists(os.path.join(folder, ".git")):
+            return
+        folder = parent

@@ -1,0 +1,167 @@
+"""In: the table of settings and what the user typed. Out: click's options for them, and Settings for a flow's folder."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowc import config
+from flowc.commands.files import PathError, above, load, shown
+from flowc.config import Option, SettingsError
+from flowc.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+SETTINGS_LIMIT = 1 << 20
+
+
+class Command(click.Command):
+    """A command whose help lists the settings under their topics; `click.Command` has but one list."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        by_name = {param.name: param for param in self.params}
+        topics = {
+            topic: [by_name.pop(option.field) for option in options if option.field in by_name] for topic, options in config.TOPICS.items()
+        }
+        own = [*by_name.values(), *self.get_params(ctx)[len(self.params) :]]
+        for topic, params in {"Options": own, **topics}.items():
+            records = [record for param in params if (record := param.get_help_record(ctx)) is not None]
+            if records:
+                with formatter.section(topic):
+                    formatter.write_dl(records)
+
+
+def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of every setting, and which settings file counts."""
+    for option in reversed(config.OPTIONS):
+        command = _click_option(option)(command)
+    isolated = click.option("--isolated", is_flag=True, help="Read no settings file.")
+    chosen = click.option(
+        "--settings", metavar="FILE", help="The settings file, instead of the nearest flowc.toml or pyproject.toml above the flow."
+    )
+    return chosen(isolated(command))
+
+
+def _click_option(option: Option) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    attributes: dict[str, Any] = {"help": option.help, "default": None}
+    if option.metavar:
+        attributes["metavar"] = option.metavar
+    if option.kind == "integer":
+        attributes["type"] = click.IntRange(min=option.minimum)
+    elif option.choices:
+        attributes["type"] = click.Choice(option.choices)
+    elif option.kind == "pairs":
+        attributes |= {"nargs": 2, "multiple": True, "type": str}
+    elif option.kind in ("list", "map", "json"):
+        attributes |= {"multiple": True, "type": str}
+    return click.option(option.flags, option.field, **attributes)
+
+
+def given(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings among the flags that were given, by field, as Settings takes them. UsageError where one is not well formed."""
+    found = {}
+    for option in config.OPTIONS:
+        value = flags.get(option.field)
+        if value is None or value == ():
+            continue
+        found[option.field] = _taken(option, value)
+    return found
+
+
+def _taken(option: Option, value: Any) -> Any:
+    if option.kind == "pairs":
+        return dict(value)
+    if option.kind == "map":
+        return dict(_pair(option, item) for item in value)
+    if option.kind == "json":
+        return {name: _json(option, name, text) for name, text in (_pair(option, item) for item in value)}
+    return value
+
+
+def _pair(option: Option, item: str) -> tuple[str, str]:
+    name, equals, text = item.partition("=")
+    if not equals or not name:
+        raise click.BadParameter(f"{item!r} is not {option.metavar}", param_hint=option.flags)
+    return name, text
+
+
+def _json(option: Option, name: str, text: str) -> Any:
+    import json
+
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        hint = f"; a text needs quotes of its own: {option.flags} '{name}=\"{text}\"'"
+        raise click.BadParameter(f"{text!r} is no JSON{hint}", param_hint=option.flags) from error
+
+
+def known_target(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """A click callback: the name of a target that there is."""
+    from flowc import target
+
+    if value is not None and value not in target.names():
+        hint = config.did_you_mean(value, target.names()) or f"; there are {', '.join(target.names())}"
+        raise click.BadParameter(f"there is no target {value!r}{hint}", ctx, param)
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where settings come from: the flags by field, a file that was named, or (unless isolated) the nearest one above the flow."""
+
+    flags: Mapping[str, Any]
+    file: str | None = None
+    isolated: bool = False
+
+    def near(self, folder: str) -> tuple[Settings, dict[str, str]]:
+        """Settings for a flow in that folder, and where the files are that its configs name, by the path the core will ask for.
+
+        A flag replaces what the settings file says; in a table, name by name. SettingsError and PathError as their names say.
+        """
+        values = self._from_file(folder)
+        flags = dict(self.flags)
+        if "config_files" in flags:
+            flags["config_files"] = {name: os.path.abspath(path) for name, path in flags["config_files"].items()}
+        for name, value in flags.items():
+            values[name] = {**values.get(name, {}), **value} if isinstance(value, dict) else value
+        files = {
+            name: os.path.relpath(path, folder or os.curdir).replace(os.sep, "/") for name, path in values.get("config_files", {}).items()
+        }
+        named = {files[name]: path for name, path in values.get("config_files", {}).items()}
+        if files:
+            values["config_files"] = files
+        return Settings(**values), named
+
+    def _from_file(self, folder: str) -> dict[str, Any]:
+        if self.file is not None:
+            values = _parsed(self.file)
+            if values is None:
+                raise SettingsError(f"{shown(self.file)} has no [tool.flowc]")
+            return values
+        if self.isolated:
+            return {}
+        for place in above(folder):
+            for path in (os.path.join(place, name) for name in config.FILES):
+                if os.path.isfile(path) and (values := _parsed(path)) is not None:
+                    return values
+        return {}
+
+
+def _parsed(path: str) -> dict[str, Any] | None:
+    """The values of one settings file, the files of configs as absolute paths (in the file they are relative to it)."""
+    data = load(path, SETTINGS_LIMIT)
+    if os.path.basename(path) == "pyproject.toml" and b"flowc" not in data:
+        return None
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise PathError(f"{shown(path)} is not UTF-8, as TOML must be") from error
+    values = config.parse(text, shown(path))
+    if values and "config_files" in values:
+        folder = os.path.dirname(os.path.abspath(path))
+        values["config_files"] = {name: os.path.join(folder, file) for name, file in values["config_files"].items()}
+    return values

@@ -1,0 +1,143 @@
+"""In: a flow's file as the user named it. Out: what the compiler makes of it, suppressed diagnostics left out, and the report of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from flowc import __version__, report, suppress
+from flowc.commands.files import Folder, Wanted, decode, load, shown
+from flowc.compiler import Checked, Compiled, check, compile_flow
+from flowc.diagnostics import REGISTRY, Diagnostic, has_errors
+from flowc.ir import Flow
+from flowc.report import Found, Style, Texts
+from flowc.source import SourceFile
+
+if TYPE_CHECKING:
+    from flowc.commands.options import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A file after the compiler. `compiled` has an entry a flow where a target was asked for and no error stood before it."""
+
+    path: str
+    found: tuple[Diagnostic, ...]
+    checked: Checked
+    compiled: tuple[Compiled, ...]
+    texts: Texts
+
+    @property
+    def failed(self) -> bool:
+        return has_errors(list(self.found))
+
+    @property
+    def reported(self) -> list[Found]:
+        return [Found(self.path, diagnostic) for diagnostic in self.found]
+
+
+Accept = Callable[[Sequence[Flow]], None]
+"""Called with the flows of a file before any is compiled; raises where the command cannot go on with these."""
+
+
+def judge(wanted: Wanted, sources: Source, target: str | None = None, accept: Accept | None = None) -> Judged:
+    """Read a file, check its flows, and compile them for the target. PathError and SettingsError pass through."""
+    path = shown(wanted.path)
+    data = load(wanted.path)
+    folder = os.path.dirname(wanted.path)
+    settings, named = sources.near(folder)
+    source, found = decode(path, data)
+    if source is None:
+        return Judged(path, tuple(found), Checked((), ()), (), lambda _: None)
+    reader = Folder(folder, named)
+    texts = _Texts(source, reader)
+    checked = check(source, reader, settings, wanted.flow)
+    found = _suppressed(list(checked.diagnostics), source, texts, wanted.flow is None)
+    if has_errors(found) or target is None:
+        return Judged(path, tuple(found), checked, (), texts)
+    if accept is not None:
+        accept([flow for flow, _ in checked.flows])
+    compiled = tuple(compile_flow(flow, graph, target, settings) for flow, graph in checked.flows)
+    every = list(checked.diagnostics) + [diagnostic for each in compiled for diagnostic in each.diagnostics]
+    return Judged(path, tuple(_suppressed(every, source, texts, wanted.flow is None)), checked, compiled, texts)
+
+
+def _suppressed(found: list[Diagnostic], source: SourceFile, texts: _Texts, complete: bool) -> list[Diagnostic]:
+    if "flowc:" not in source.text and not any(suppress.can_suppress(diagnostic) for diagnostic in found):
+        return found
+    return suppress.apply(found, source, texts, known_codes, complete)
+
+
+def known_codes() -> set[str]:
+    """Every code there is: constructing one registers it, so all modules are imported."""
+    import importlib
+    import pkgutil
+
+    import flowc
+
+    for module in pkgutil.walk_packages(flowc.__path__, "flowc."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    return set(REGISTRY)
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """The texts that spans point into, by path as shown: the flow's own, and those its folder's Reader has read."""
+
+    source: SourceFile
+    reader: Folder
+
+    def __call__(self, path: str) -> SourceFile | None:
+        if path == self.source.path:
+            return self.source
+        folder = os.path.dirname(self.source.path)
+        data = self.reader.read.get(path.removeprefix(f"{folder}/") if folder else path)
+        return None if data is None else SourceFile(path, data.decode(errors="replace").replace("\r\n", "\n"))
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """How and where a command reports: `stream` is stderr beside an artefact, stdout where the report is the artefact."""
+
+    format: str
+    color: str
+    stream: TextIO
+
+    def report(self, judged: Sequence[Judged]) -> None:
+        """Write the diagnostics of all files as one report; formats for people end with a count, on stderr."""
+        found = [each for one in judged for each in one.reported]
+        readers = [each.texts for each in judged if each.found]
+        text = report.render(found, lambda path: _first(readers, path), self.format, self._style(), __version__)
+        if hasattr(self.stream, "reconfigure"):
+            self.stream.reconfigure(errors="backslashreplace")
+        self.stream.write(text)
+        self.stream.flush()
+        if found and self.format in ("full", "concise"):
+            print(f"flowc: {report.summary(found)}", file=sys.stderr)
+
+    def _style(self) -> Style:
+        terminal = self.stream.isatty()
+        allowed = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        color = self.color == "always" or (self.color == "auto" and terminal and allowed)
+        if not terminal:
+            return Style(color)
+        import shutil
+
+        return Style(color, max(shutil.get_terminal_size().columns - 10, 40))
+
+
+def _first(readers: Sequence[Texts], path: str) -> SourceFile | None:
+    return next((text for reader in readers if (text := reader(path)) is not None), None)
+
+
+def with_report(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how diagnostics are reported."""
+    color = click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="When to colour the report.")
+    form = click.option("--output-format", type=click.Choice(report.FORMATS), default="full", help="Format of the report.")
+    return form(color(command))
