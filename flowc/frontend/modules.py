@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import posixpath
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Union
+from functools import partial
+from typing import Any, Union
 
 from flowc.diagnostics import Code, Diagnostic, Example
 from flowc.frontend.decorators_table import CORE_NAMES, RE_EXPORTS
-from flowc.frontend.modules_bindings import Ambiguous, Binding, Decide, Star, changes, collect, pick, type_checking_only
+from flowc.frontend.modules_bindings import Ambiguous, Binding, Star, changes, collect, pick, type_checking_only
 from flowc.source import Reader, SourceFile, Span
 
 _FLOW = """from metaflow import FlowSpec, step
@@ -52,12 +53,13 @@ RELATIVE = Code(
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """A class, function or expression of this program. `name` is the name it is bound to in `module`."""
+    """A class, function or expression of this program. `name` is the name it is bound to in `module` (or in the class `body` there)."""
 
     module: Module
     node: ast.expr | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     name: str
     binding: Binding
+    body: ast.ClassDef | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,12 @@ class NotFound:
 
 
 Resolved = Union[Local, LocalModule, External, NotFound]
+Decide = Callable[["Module", ast.expr], Union[bool, None]]
+"""The outcome of the test of an `if` in a module; None where the text does not tell."""
+
+
+def _undecided(module: Module, test: ast.expr) -> bool | None:  # noqa: ARG001 - the signature is Decide's
+    return type_checking_only(test)
 
 
 class Module:
@@ -119,7 +127,10 @@ class Module:
 
 
 class Program:
-    """The flow's file and, lazily, the modules beside it. `diagnostics` grows as files are read: syntax errors, encodings, relative imports."""
+    """The flow's file and, lazily, the modules beside it.
+
+    `diagnostics` grows as files are read: syntax errors, encodings, relative imports. `constants` holds what evaluated bindings came to, by identity.
+    """
 
     def __init__(self, entry: SourceFile, reader: Reader) -> None:
         self.reader = reader
@@ -127,14 +138,16 @@ class Program:
         self._folder = posixpath.dirname(entry.path)
         self._modules: dict[str, Module | None] = {}
         self._bytes: dict[str, bytes | None] = {}
-        self._used_from: dict[str, Span] = {}
+        self.constants: dict[int, tuple[Binding, Any]] = {}
         tree = self._parse(entry, None)
         self.entry = Module("", posixpath.basename(entry.path), entry, tree or ast.Module([], []), tree is None)
         for node in self.entry.tree.body:
             if isinstance(node, ast.ImportFrom) and node.level:
                 message = f"{'.' * node.level}{node.module or ''} is a relative import, which a flow file cannot use"
                 self.diagnostics.append(
-                    Diagnostic(RELATIVE, message, entry.span(node), help="Import the module by its own name: the flow's folder is on the path.")
+                    Diagnostic(
+                        RELATIVE, message, entry.span(node), help="Import the module by its own name: the flow's folder is on the path."
+                    )
                 )
 
     def read(self, path: str) -> bytes | None:
@@ -184,7 +197,9 @@ class Program:
             span = Span(source.path, 1, 1, 1, 2)
             reason = "it nests too deep" if not isinstance(error, ValueError) else str(error)
             message = f"{source.path} cannot be parsed: {reason}"
-        self.diagnostics.append(Diagnostic(SYNTAX, message, span, help=f"Correct the syntax; `python -m py_compile {source.path}` shows the same error."))
+        self.diagnostics.append(
+            Diagnostic(SYNTAX, message, span, help=f"Correct the syntax; `python -m py_compile {source.path}` shows the same error.")
+        )
         return None
 
     # --- names ---------------------------------------------------------------------------------------------------------
@@ -224,7 +239,7 @@ class Program:
         *,
         body: ast.ClassDef | None = None,
         before: int | None = None,
-        decide: Decide = type_checking_only,
+        decide: Decide = _undecided,
     ) -> Resolved:
         """What a dotted name (text, or a Name/Attribute expression) stands for in `module`.
 
@@ -245,7 +260,7 @@ class Program:
         module: Module,
         binding: Binding,
         name: str,
-        decide: Decide = type_checking_only,
+        decide: Decide = _undecided,
         depth: int = 0,
         body: ast.ClassDef | None = None,
     ) -> Resolved:
@@ -268,7 +283,7 @@ class Program:
                 if not isinstance(target, NotFound):
                     return target
         assert isinstance(node, (ast.expr, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
-        return Local(module, node, name, binding)
+        return Local(module, node, name, binding, body)
 
     def _imported(self, module: Module, binding: Binding, decide: Decide, depth: int) -> Resolved:
         target = self.absolute(module, binding.target, binding.level)
@@ -288,10 +303,10 @@ class Program:
         if depth > 20:
             return NotFound("goes round in a circle of imports")
         if body is not None:
-            inner = pick(module.body(body).get(name, []), before, decide)
+            inner = pick(module.body(body).get(name, []), before, partial(decide, module))
             if isinstance(inner, Binding):
                 return self.follow(module, inner, name, decide, depth, body)
-        found = pick(self.candidates(module, name), before, decide)
+        found = pick(self.candidates(module, name), before, partial(decide, module))
         if isinstance(found, Ambiguous):
             return NotFound(f"is bound in several places of {module.source.path}, and the text does not tell which one counts")
         if found is None:
@@ -307,7 +322,7 @@ class Program:
                 inner = self.module(f"{base.module.name}.{name}") if isinstance(found, NotFound) and base.module.name else None
                 return LocalModule(inner) if inner else found
             case Local(node=ast.ClassDef() as definition):
-                inner_binding = pick(base.module.body(definition).get(name, []), None, decide)
+                inner_binding = pick(base.module.body(definition).get(name, []), None, partial(decide, base.module))
                 if isinstance(inner_binding, Binding):
                     return self.follow(base.module, inner_binding, name, decide, depth + 1, definition)
                 return NotFound(f"is not bound in class {definition.name}")

@@ -102,7 +102,9 @@ def given(settings: Settings, key: str, span: Span) -> Value | None:
 
 def not_static(unknown: Unknown, what: str, key: str = "") -> Diagnostic:
     """The diagnostic for an Unknown; `what` names the value for people ("image of @kubernetes"), `key` is its setting."""
-    remedy = unknown.help or (f'Give it in [tool.flowc.values]: "{key}" = ...' if key else "Write a literal, or a constant that a module in sight binds.")
+    remedy = unknown.help or (
+        f'Give it in [tool.flowc.values]: "{key}" = ...' if key else "Write a literal, or a constant that a module in sight binds."
+    )
     if unknown.help and key:
         remedy = f'{unknown.help} Or give the value itself: "{key}" = ... in [tool.flowc.values].'
     return Diagnostic(NOT_STATIC, f"{what} is not known when compiling: {unknown.reason}", unknown.span, help=remedy)
