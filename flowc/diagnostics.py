@@ -91,3 +91,7 @@ def in_order(found: list[Diagnostic]) -> list[Diagnostic]:
 
 def has_errors(found: list[Diagnostic]) -> bool:
     return any(d.severity is Severity.ERROR for d in found)
+
+
+class OutputBug(Exception):  # noqa: N818 - it is a bug, not an error of the user's
+    """An output that its engine would refuse by flowc's own mistake: a target, template or schema broke its contract."""

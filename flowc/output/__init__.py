@@ -1,21 +1,52 @@
-"""In: Documents (template, values, schema). Out: Artifacts: objects that were rendered, parsed back and judged by upstream's schema, with their canonical text."""
+"""In: Documents (template, values, schema). Out: Artifacts: objects rendered, parsed back, judged by upstream's schema, and their YAML text."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flowc.diagnostics import Diagnostic
-from flowc.ir import Flow
-from flowc.output.bug import OutputBug
+from flowc.diagnostics import Code, Diagnostic, Example, OutputBug
 from flowc.output.dump import dump
 from flowc.output.parse import parse
 from flowc.output.render import render
 from flowc.output.validate import violations
-from flowc.target import Document
 
-__all__ = ["Artifact", "OutputBug", "Written", "stream", "write"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from flowc.ir import Flow
+    from flowc.target import Document
+
+__all__ = ["Artifact", "Written", "stream", "write"]
+
+_SHOWN = 5
+
+
+def _flow(note: str) -> Example:
+    text = f"""\
+from metaflow import FlowSpec, kubernetes, step
+
+
+class Hello(FlowSpec):
+    @kubernetes(annotations={{"note": {note}}})
+    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+"""
+    return Example({"flow.py": text}, line=4, target="argo")
+
+
+NOT_TEXT = Code(
+    "FC500",
+    "text that no file can hold",
+    "Half of a surrogate pair (`\\ud800` to `\\udfff`) is no character: YAML, JSON and UTF-8 have no way to write it.",
+    bad=_flow(r'"caf\udce9"'),
+    good=_flow(r'"caf\u00e9"'),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +68,24 @@ class Written:
 
 def write(documents: Sequence[Document], flow: Flow) -> Written:
     """Render, judge and dump every document. OutputBug where flowc itself went wrong: an object that its schema refuses, too."""
-    artifacts = []
+    artifacts: list[Artifact] = []
+    found: list[Diagnostic] = []
     for document in documents:
         value = parse(render(document.template, document.values), f"templates/{document.template}")
         wrong = violations(document.schema, value)
         if wrong:
-            listed = "; ".join(f"{path or 'the object'} {what}" for path, what in wrong[:5])
+            listed = "; ".join(f"{path or 'the object'} {what}" for path, what in wrong[:_SHOWN])
             raise OutputBug(f"{document.file}: refused by schemas/{document.schema}: {listed}")
-        artifacts.append(Artifact(document.file, value, dump(value)))
-    return Written(tuple(artifacts))
+        text = dump(value)
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            shown = text[error.start : error.end].encode("unicode_escape").decode()
+            message = f"a text of this flow has `{shown}`, half of a surrogate pair, which no file can hold"
+            found.append(Diagnostic(NOT_TEXT, message, flow.span, help="write the character itself, or keep bytes as base64"))
+            continue
+        artifacts.append(Artifact(document.file, value, text))
+    return Written(tuple(artifacts), tuple(found))
 
 
 def stream(artifacts: Sequence[Artifact]) -> str:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from flowc.output.bug import OutputBug
+from flowc.diagnostics import OutputBug
 
 # A letter first (after dashes or slashes), then nothing that could start a comment, a key, a tag, an alias or a template expression.
 _PLAIN = re.compile(r"(?:--?|[/_$])?[A-Za-z](?:[A-Za-z0-9_./@%+=,;()*&!?<>|$~^'\\-]|:(?! |\Z)| (?![ #]|\Z))*\Z", re.ASCII)

@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any
 
-from flowc.output.bug import OutputBug
+from flowc.diagnostics import OutputBug
 
 _KEY = re.compile(r'("(?:[^"\\]|\\.)*"|[A-Za-z_/][\w./-]*):(?= |$)')
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s{}\[\],:"]+')

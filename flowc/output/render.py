@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from flowc import data
-from flowc.output.bug import OutputBug
+from flowc.diagnostics import OutputBug
 
 if TYPE_CHECKING:
     from jinja2 import Environment

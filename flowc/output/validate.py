@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from flowc import data
-from flowc.output.bug import OutputBug
+from flowc.diagnostics import OutputBug
 
 Violation = tuple[str, str]
 KEYWORDS = frozenset(

@@ -1,0 +1,136 @@
+"""In: a finished object. Out: diagnostics where it comes near, or over, what etcd, Kubernetes, Argo and Linux take, with what makes it large."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flowc.diagnostics import Code, Diagnostic, Example, Severity
+from flowc.ir import Flow, Step
+from flowc.targets.argo.samples import sample
+
+OBJECT_LIMIT = 1024 * 1024
+VARIABLE_LIMIT = 128 * 1024
+ANNOTATIONS_LIMIT = 256 * 1024
+_WARN, _REFUSE = 0.5, 0.9
+_SHOWN = 3
+
+
+def _parameter(size: int) -> Example:
+    return Example({"flow.py": sample("Parameter", body=f"n = Parameter('n', default='x' * {size:_})")}, line=4, target="argo")
+
+
+LARGE = Code(
+    "FC530",
+    "the output is more than half of what Argo takes",
+    "Argo refuses a workflow of more than 1 MiB, and every run keeps a copy of this object beside the state of its tasks. "
+    "So a run with many tasks may fail although the object itself still fits.",
+    bad=_parameter(600_000),
+    good=_parameter(1_000),
+    severity=Severity.WARNING,
+)
+TOO_LARGE = Code(
+    "FC531",
+    "the output is larger than Argo takes",
+    "Argo refuses a workflow of more than 1 MiB (MAX_WORKFLOW_SIZE), and etcd one of more than 1.5 MiB. At 90 % there is no room left to run.",
+    bad=_parameter(1_000_000),
+    good=_parameter(1_000),
+)
+LONG_VARIABLE = Code(
+    "FC532",
+    "an environment variable or argument longer than Linux takes",
+    "Linux starts no process with an environment variable or an argument of 128 KiB or more, so the pod of this step would fail at its start.",
+    bad=Example({"flow.py": sample("environment", on_start="@environment(vars={'TABLE': 'x' * 140_000})")}, line=7, target="argo"),
+    good=Example({"flow.py": sample("environment", on_start="@environment(vars={'TABLE': 'x' * 1_000})")}, target="argo"),
+)
+LONG_ANNOTATIONS = Code(
+    "FC533",
+    "annotations longer than Kubernetes takes",
+    "Kubernetes refuses an object whose annotations add up to more than 256 KiB.",
+    bad=Example({"flow.py": sample("kubernetes", on_start="@kubernetes(annotations={'note': 'x' * 270_000})")}, line=7, target="argo"),
+    good=Example({"flow.py": sample("kubernetes", on_start="@kubernetes(annotations={'note': 'x' * 1_000})")}, target="argo"),
+)
+LONG_TEMPLATE = Code(
+    "FC534",
+    "a step longer than Argo hands to a pod",
+    "Argo hands a step's whole template to its pod in one environment variable. Past 128 KiB, where Linux takes none, it makes a ConfigMap for every pod instead, "
+    "which Argo's standard installation does not allow its controller to do.",
+    bad=Example(
+        {"flow.py": sample("environment", on_start="@environment(vars={'A': 'x' * 70_000, 'B': 'x' * 70_000})")}, line=7, target="argo"
+    ),
+    good=Example({"flow.py": sample("environment", on_start="@environment(vars={'A': 'x' * 1_000})")}, target="argo"),
+    severity=Severity.WARNING,
+)
+
+
+def step_of(flow: Flow, template: str) -> Step | None:
+    """The step that a template runs, by Argo's spelling of its name."""
+    return next((step for step in flow.steps.values() if step.name.replace("_", "-") == template), None)
+
+
+def sizes(flow: Flow, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    """Judge the object as compact JSON, which is what Argo and Kubernetes measure."""
+    spec = value.get("spec", {})
+    templates = spec.get("templates", ()) if isinstance(spec, Mapping) else ()
+    parts = {f"template {t['name']}": _size(t) for t in templates}
+    if isinstance(spec, Mapping):
+        parts |= {f"spec.{key}": _size(item) for key, item in spec.items() if key != "templates"}
+    parts |= {key: _size(item) for key, item in value.items() if key != "spec"}
+    yield from _whole(flow, str(value.get("kind")), parts)
+    holders = [("metadata", value), *((f"template {t['name']}", t) for t in templates)]
+    for where, holder in holders:
+        annotations = holder.get("metadata", {}).get("annotations", {})
+        total = sum(len(key.encode()) + len(text.encode()) for key, text in annotations.items())
+        if total > ANNOTATIONS_LIMIT:
+            step = step_of(flow, holder.get("name", ""))
+            text = f"the annotations of {where} have {total:,} bytes, more than {ANNOTATIONS_LIMIT:,}"
+            yield Diagnostic(LONG_ANNOTATIONS, text, step.span if step else flow.span, help=f"shorten the longest: {_largest(annotations)}")
+    if value.get("kind") == "WorkflowTemplate":
+        defaults = spec.get("templateDefaults", {})
+        inherited = _size(defaults)
+        for template in templates:
+            yield from _handed_over(flow, template, parts[f"template {template['name']}"] + inherited)
+        for template in (defaults, *templates):
+            yield from _variables(flow, template)
+
+
+def _whole(flow: Flow, kind: str, parts: Mapping[str, int]) -> Iterator[Diagnostic]:
+    total = sum(parts.values())
+    if total <= OBJECT_LIMIT * _WARN:
+        return
+    largest = ", ".join(f"{name} {size:,}" for name, size in sorted(parts.items(), key=lambda item: -item[1])[:_SHOWN])
+    text = f"the {kind} has {total:,} bytes, {total * 100 // OBJECT_LIMIT} % of the {OBJECT_LIMIT:,} that Argo takes"
+    help = f"the largest parts: {largest}; shorten them, or take code out of the manifest with `--code image`"  # noqa: A001 - the field's name
+    yield Diagnostic(TOO_LARGE if total > OBJECT_LIMIT * _REFUSE else LARGE, text, flow.span, help=help)
+
+
+def _handed_over(flow: Flow, template: Mapping[str, Any], size: int) -> Iterator[Diagnostic]:
+    """`size` counts what template and defaults share twice, which is a few names."""
+    if size > VARIABLE_LIMIT and "dag" not in template and "steps" not in template:
+        step = step_of(flow, template["name"])
+        message = f"the template {template['name']} has {size:,} bytes with what all steps share, more than the {VARIABLE_LIMIT:,} that Argo hands to a pod"
+        help = "shorten its texts, take code out of the manifest with `--code image`, or let Argo's controller create ConfigMaps"  # noqa: A001 - the field's name
+        yield Diagnostic(LONG_TEMPLATE, message, step.span if step else flow.span, help=help)
+
+
+def _variables(flow: Flow, template: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    container = template.get("container", {})
+    texts = {f"the environment variable {v['name']}": f"{v['name']}={v.get('value', '')}" for v in container.get("env", ())}
+    texts |= {f"argument {i}": text for i, text in enumerate(container.get("args", ()), 1)}
+    for what, text in texts.items():
+        size = len(text.encode(errors="surrogatepass")) + 1
+        if size > VARIABLE_LIMIT:
+            step = step_of(flow, template.get("name", ""))
+            owner = f"step {step.name}" if step else "every step"
+            message = f"{what} of {owner} has {size:,} bytes, more than the {VARIABLE_LIMIT:,} that Linux takes"
+            yield Diagnostic(LONG_VARIABLE, message, step.span if step else flow.span, help="keep the text in a file or an artifact that the step reads")
+
+
+def _size(value: Any) -> int:
+    """Bytes of compact JSON, as Go writes it."""
+    return len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass"))
+
+
+def _largest(texts: Mapping[str, str]) -> str:
+    return max(texts, key=lambda key: len(texts[key]))
