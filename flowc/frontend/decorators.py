@@ -1,11 +1,11 @@
-"""In: the decorators of a step or flow class as written, and the Scope. Out: Metaflow's decorators in Metaflow's order with static values, and diagnostics."""
+"""In: the decorators of a step or flow class as written, and their Scope. Out: Metaflow's decorators in its order, values static, and diagnostics."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from flowc.diagnostics import Diagnostic
 from flowc.frontend.values import Scope
@@ -22,11 +22,20 @@ class Wrapper:
 
 
 @dataclass(frozen=True, slots=True)
+class Mutator:
+    """A StepMutator or FlowMutator that was applied: an opaque token for `finish`."""
+
+    name: str
+    span: Span
+    made: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What a decorator list comes to.
 
-    `decorators` stand in the order in which Metaflow holds them: the one nearest to the def first, inserted and `--with` ones last.
-    `is_step`: Metaflow would see a step. `parameters` are `(name, call)` of `mutable_flow.add_parameter`.
+    `decorators` stand in the order in which Metaflow holds them: the one nearest to the def first. `is_step`: Metaflow would see a step.
+    `mutators` are still to be applied, by `finish`.
     """
 
     decorators: tuple[Decorator, ...]
@@ -35,21 +44,43 @@ class Found:
     marked_end: bool
     wrappers: tuple[Wrapper, ...]
     diagnostics: tuple[Diagnostic, ...]
+    mutators: tuple[Mutator, ...] = ()
 
 
-def resolve_decorators(decorator_list: Sequence[ast.expr], scope: Scope, *, owner: str, kind: Literal["step", "flow"]) -> Found:
-    """Read the decorators of one step method (owner "Flow.step") or flow class (owner "Flow").
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The decorators of a whole flow after mutators and `--with`: by step, and the flow's own."""
 
-    `scope.body` is the class that a step stands in (a class decorator sees no class body: give None). Of a method without @step, `is_step` is
-    False and all that Metaflow says of it is in `diagnostics`.
+    steps: Mapping[str, tuple[Decorator, ...]]
+    flow: tuple[Decorator, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def resolve_decorators(
+    decorator_list: Sequence[ast.expr],
+    scope: Scope,
+    *,
+    owner: str,
+    kind: Literal["step", "flow"],
+    inherited: Collection[str] = (),
+) -> Found:
+    """Read the decorators of one method (owner "Flow.step") or flow class (owner "Flow").
+
+    `scope.body` is the class that a method stands in (a class decorator sees no class body: give None), `scope.before` the line of the
+    decorators. `inherited` are the names of flow decorators that base classes have. Call it for every method, decorated or not: without
+    @step, `is_step` is False and what Metaflow objects to is in `diagnostics`.
     """
     from flowc.frontend.decorators_reading import read_list
 
-    return read_list(decorator_list, scope, owner, kind)
+    return read_list(decorator_list, scope, owner, kind, inherited)
 
 
-def with_decorators(found: Sequence[Decorator], scope: Scope, *, owner: str) -> tuple[tuple[Decorator, ...], tuple[Diagnostic, ...]]:
-    """Metaflow's `--with`: add each of `settings.with_decorators` to a step, unless it has that decorator already. Call it for each step."""
-    from flowc.frontend.decorators_specs import attach
+def finish(flow: Found, steps: Mapping[str, Found], scope: Scope, *, owner: str) -> Finished:
+    """What Metaflow does to a whole flow before it deploys: mutators of the flow and of the steps, `settings.with_decorators` in between.
 
-    return attach(found, scope, owner)
+    `steps` in any order, real steps only; `scope` is the flow class's (with its configs). Call it once a flow, after every
+    `resolve_decorators`; diagnostics of those are not repeated.
+    """
+    from flowc.frontend.decorators_finishing import finish_flow
+
+    return finish_flow(flow, steps, scope, owner)
