@@ -10,7 +10,7 @@ import click
 from flowc.commands.files import PathError, Wanted, expand
 from flowc.commands.options import Command, Source, given, known_target, with_settings
 from flowc.commands.session import Judged, Talk, judge, with_report
-from flowc.frontend import NO_FLOW
+from flowc.frontend.classes import NO_FLOW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

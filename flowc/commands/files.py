@@ -146,30 +146,28 @@ def _cookie_line(data: bytes) -> int:
     return 2 if b"coding" not in data.split(b"\n", 1)[0] else 1
 
 
+@dataclass(frozen=True, slots=True)
 class Folder:
     """The Reader of a flow's folder. `named` are files, by the path the core asks for, that the user pointed to wherever they are.
 
-    Nothing else outside the folder is read: no absolute path, no `..`, no link that leads out. `texts` keeps what was read.
+    Nothing else outside the folder is read: no absolute path, no `..`, no link that leads out.
     """
 
-    def __init__(self, root: str, named: Mapping[str, str]) -> None:
-        self.root = root or os.curdir
-        self.named = named
-        self.read: dict[str, bytes] = {}
+    root: str
+    named: Mapping[str, str]
 
     def __call__(self, path: str) -> bytes | None:
         full = self.named.get(path) or self._inside(path)
         if full is None or not os.path.lexists(full) or os.path.isdir(full):
             return None
-        self.read[path] = load(full, DATA_LIMIT)
-        return self.read[path]
+        return load(full, DATA_LIMIT)
 
     def _inside(self, path: str) -> str | None:
         parts = path.split("/")
         if not path or "\0" in path or "\\" in path or os.path.isabs(path) or os.pardir in parts:
             return None
-        full = os.path.join(self.root, *parts)
-        if os.path.lexists(full) and not _below(os.path.realpath(full), os.path.realpath(self.root)):
+        full = os.path.join(self.root or os.curdir, *parts)
+        if os.path.lexists(full) and not _below(os.path.realpath(full), os.path.realpath(self.root or os.curdir)):
             raise PathError(f"{shown(full)} is a link that leads out of the flow's folder, where flowc does not read")
         return full
 

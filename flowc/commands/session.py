@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from flowc.source import SourceFile
 
 if TYPE_CHECKING:
     from flowc.commands.options import Source
+    from flowc.settings import Settings
+    from flowc.source import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +50,36 @@ Accept = Callable[[Sequence[Flow]], None]
 
 def judge(wanted: Wanted, sources: Source, target: str | None = None, accept: Accept | None = None) -> Judged:
     """Read a file, check its flows, and compile them for the target. PathError and SettingsError pass through."""
-    path = shown(wanted.path)
     data = load(wanted.path)
     folder = os.path.dirname(wanted.path)
     settings, named = sources.near(folder)
+    return judge_text(shown(wanted.path), data, Folder(folder, named), settings, wanted.flow, target, accept)
+
+
+def judge_text(
+    path: str,
+    data: bytes,
+    reader: Reader,
+    settings: Settings,
+    flow: str | None = None,
+    target: str | None = None,
+    accept: Accept | None = None,
+) -> Judged:
+    """The same for the bytes of a file and a Reader for what stands beside it."""
     source, found = decode(path, data)
     if source is None:
         return Judged(path, tuple(found), Checked((), ()), (), lambda _: None)
-    reader = Folder(folder, named)
-    texts = _Texts(source, reader)
-    checked = check(source, reader, settings, wanted.flow)
-    found = _suppressed(list(checked.diagnostics), source, texts, wanted.flow is None)
+    texts = _Texts(source, reader, {})
+    checked = check(source, texts.read, settings, flow)
+    found = suppress.apply(list(checked.diagnostics), source, texts, known_codes, flow is None)
     if has_errors(found) or target is None:
         return Judged(path, tuple(found), checked, (), texts)
     if accept is not None:
         accept([flow for flow, _ in checked.flows])
     compiled = tuple(compile_flow(flow, graph, target, settings) for flow, graph in checked.flows)
     every = list(checked.diagnostics) + [diagnostic for each in compiled for diagnostic in each.diagnostics]
-    return Judged(path, tuple(_suppressed(every, source, texts, wanted.flow is None)), checked, compiled, texts)
-
-
-def _suppressed(found: list[Diagnostic], source: SourceFile, texts: _Texts, complete: bool) -> list[Diagnostic]:
-    if "flowc:" not in source.text and not any(suppress.can_suppress(diagnostic) for diagnostic in found):
-        return found
-    return suppress.apply(found, source, texts, known_codes, complete)
+    found = suppress.apply(every, source, texts, known_codes, flow is None)
+    return Judged(path, tuple(found), checked, compiled, texts)
 
 
 def known_codes() -> set[str]:
@@ -88,16 +97,23 @@ def known_codes() -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Texts:
-    """The texts that spans point into, by path as shown: the flow's own, and those its folder's Reader has read."""
+    """The texts that spans point into, by path as shown: the flow's own, and those that were read beside it."""
 
     source: SourceFile
-    reader: Folder
+    reader: Reader
+    seen: dict[str, bytes]
+
+    def read(self, path: str) -> bytes | None:
+        """The Reader that the core gets."""
+        data = self.reader(path)
+        if data is not None:
+            self.seen[posixpath.join(posixpath.dirname(self.source.path), path)] = data
+        return data
 
     def __call__(self, path: str) -> SourceFile | None:
         if path == self.source.path:
             return self.source
-        folder = os.path.dirname(self.source.path)
-        data = self.reader.read.get(path.removeprefix(f"{folder}/") if folder else path)
+        data = self.seen.get(path)
         return None if data is None else SourceFile(path, data.decode(errors="replace").replace("\r\n", "\n"))
 
 

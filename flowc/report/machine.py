@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from flowc.diagnostics import Code, Diagnostic, Severity
+from flowc.report import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +59,11 @@ def _annotation(each: Found) -> str:
             properties |= {"col": span.column, "endColumn": span.end_column}
     properties["title"] = f"{diagnostic.code.id} {diagnostic.code.title}"
     written = ",".join(f"{key}={_escape(str(value), in_property=True)}" for key, value in properties.items())
-    return f"::{GITHUB[diagnostic.severity]} {written}::{_escape(_message(diagnostic))}"
+    return f"::{GITHUB[diagnostic.severity]} {written}::{_escape(_printable(_message(diagnostic)))}"
+
+
+def _printable(text: str) -> str:
+    return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def _escape(text: str, in_property: bool = False) -> str:

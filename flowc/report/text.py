@@ -66,11 +66,12 @@ def _by_file(diagnostic: Diagnostic) -> dict[str, list[Mark]]:
 def _snippet(source: SourceFile, marks: list[Mark], margin: int, severity: Severity, style: Style) -> Iterator[str]:
     bar = _paint("|", GUTTER, style)
     empty = f"{' ' * margin} {bar}"
+    numbers = sorted({mark.span.line for mark in marks if 0 < mark.span.line <= len(source.lines)})
+    if not numbers:
+        return
     yield empty
     previous = None
-    for line in sorted({mark.span.line for mark in marks}):
-        if not 0 < line <= len(source.lines):
-            continue
+    for line in numbers:
         if previous is not None and line > previous + 1:
             yield f"{' ' * margin}{_paint('...', GUTTER, style)}"
         previous = line

@@ -1,0 +1,108 @@
+"""Facts about every diagnostic code: its number, its page, its examples through the whole compiler, and that something emits it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flowc.commands.session import judge_text, known_codes
+from flowc.diagnostics import REGISTRY
+from flowc.report.page import RANGES
+from flowc.settings import Settings
+
+if TYPE_CHECKING:
+    from flowc.diagnostics import Code, Diagnostic, Example
+
+ROOT = Path(__file__).parents[2]
+CODES = sorted(known_codes())
+
+
+def _reported(example: Example) -> list[Diagnostic]:
+    files = {path: text.encode() if isinstance(text, str) else text for path, text in example.files.items()}
+    folder = example.flow.rpartition("/")[0]
+    judged = judge_text(
+        example.flow,
+        files[example.flow],
+        lambda path: files.get(f"{folder}/{path}" if folder else path),
+        Settings(**dict(example.settings)),  # type: ignore[arg-type]
+        target=example.target,
+    )
+    return list(judged.found)
+
+
+@pytest.fixture(params=CODES)
+def code(request: pytest.FixtureRequest) -> Code:
+    return REGISTRY[request.param]
+
+
+def test_number(code: Code) -> None:
+    """An id is FC and three digits of a range that has a meaning; the texts of the page are there, on one line each."""
+    assert re.fullmatch(r"FC\d{3}", code.id)
+    assert code.id[:3] in RANGES
+    assert code.title
+    assert len(code.why) > 40
+    assert "\n" not in code.title
+
+
+@pytest.mark.parametrize("code", [code for code in CODES if not code.startswith("FC9")], indirect=True)
+def test_bad_example(code: Code) -> None:
+    """The bad example reports this code and no other, on the line it names."""
+    found = _reported(code.bad)
+    assert {each.code.id for each in found} == {code.id}, [(each.code.id, each.message, each.span) for each in found]
+    if code.bad.line:
+        lines = [each.span.line if each.span else 0 for each in found]
+        assert code.bad.line in lines, f"reported on {lines}"
+    for each in found:
+        assert "\n" not in each.message
+        assert each.message
+
+
+@pytest.mark.parametrize("code", [code for code in CODES if not code.startswith("FC9")], indirect=True)
+def test_good_example(code: Code) -> None:
+    """The good example reports nothing at all."""
+    assert [(each.code.id, each.message, each.span) for each in _reported(code.good)] == []
+
+
+def test_bugs_have_no_example() -> None:
+    """Only a bug of flowc has no flow that shows it."""
+    assert [code for code in CODES if not REGISTRY[code].bad.files] == [code for code in CODES if code.startswith("FC9")]
+
+
+@cache
+def _uses() -> tuple[dict[str, str], dict[str, int]]:
+    """The constant that holds each code, and how often each name is read in flowc."""
+    constants: dict[str, str] = {}
+    reads: dict[str, int] = {}
+    for path in sorted((ROOT / "flowc").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and _name(node.value.func) == "Code":
+                first = node.value.args[0] if node.value.args else next(k.value for k in node.value.keywords if k.arg == "id")
+                constants[ast.literal_eval(first)] = _name(node.targets[0])
+            elif isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load):
+                reads[_name(node)] = reads.get(_name(node), 0) + 1
+    return constants, reads
+
+
+def _name(node: ast.AST) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def test_emitted(code: Code) -> None:
+    """A code is a constant of a module, and something in flowc reads that constant."""
+    constants, reads = _uses()
+    assert code.id in constants, "declare it as a constant of its module"
+    assert reads.get(constants[code.id], 0) > 0, f"{constants[code.id]} is declared and never used"
+
+
+def test_pages_are_current() -> None:
+    """docs/diagnostics/ holds exactly what tools/docs.py would write."""
+    done = subprocess.run([sys.executable, ROOT / "tools" / "docs.py", "--check"], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.returncode == 0

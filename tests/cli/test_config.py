@@ -1,0 +1,139 @@
+"""Facts about settings: flag, key of [tool.flowc] and field of Settings are one table, and a settings file is read strictly."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from flowc.commands.options import Source, given, with_settings
+from flowc.config import OPTIONS, Option, SettingsError, parse
+from flowc.settings import Settings
+
+
+def _toml(option: Option) -> str:
+    """A line that sets the option to something else than its default."""
+    if option.kind == "switch":
+        return f"{option.key} = {'false' if getattr(Settings(), option.field) else 'true'}"
+    if option.kind == "integer":
+        return f"{option.key} = 7"
+    if option.kind == "list":
+        return f'{option.key} = ["a", "b"]'
+    if option.kind == "json":
+        return f'{option.key} = {{ "a.b" = [1, {{ c = "d" }}] }}'
+    if option.kind in ("map", "pairs"):
+        return f'{option.key} = {{ a = "b" }}'
+    return f"{option.key} = {json.dumps(option.choices[-1] if option.choices else 'text')}"
+
+
+def _flags(option: Option, value: Any) -> list[str]:
+    """The flags that say the same."""
+    positive, _, negative = option.flags.partition("/")
+    if option.kind == "switch":
+        return [positive if value else negative]
+    if option.kind == "pairs":
+        return [word for name, path in value.items() for word in (positive, name, path)]
+    if option.kind == "list":
+        return [word for item in value for word in (positive, item)]
+    if option.kind == "map":
+        return [word for name, text in value.items() for word in (positive, f"{name}={text}")]
+    if option.kind == "json":
+        return [word for name, data in value.items() for word in (positive, f"{name}={json.dumps(data)}")]
+    return [positive, str(value)]
+
+
+def _settings(*arguments: str) -> Settings:
+    seen = []
+
+    @click.command()
+    @with_settings
+    def command(**flags: Any) -> None:
+        seen.append(Source(given(flags), flags["settings"], flags["isolated"]).near("")[0])
+
+    CliRunner().invoke(command, list(arguments), catch_exceptions=False, standalone_mode=False)
+    return seen[0]
+
+
+def test_table_is_settings() -> None:
+    """Every field of Settings has one row of the table, and every row is a field."""
+    assert sorted(option.field for option in OPTIONS) == sorted(field.name for field in fields(Settings))
+    assert len({option.flags for option in OPTIONS}) == len(OPTIONS)
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.key)
+def test_reachable(option: Option) -> None:
+    """Each setting can be given in a file and by a flag, to the same effect, which differs from the default."""
+    values = parse(_toml(option), "flowc.toml")
+    assert values is not None
+    by_file = Settings(**values)
+    by_flag = _settings("--isolated", *_flags(option, values[option.field]))
+    assert getattr(by_flag, option.field) == getattr(by_file, option.field) != getattr(Settings(), option.field)
+    others = [field.name for field in fields(Settings) if field.name != option.field]
+    assert all(getattr(by_flag, name) == getattr(Settings(), name) for name in others)
+
+
+def test_no_flags_are_the_defaults() -> None:
+    """Without a flag and without a file, Settings are the defaults."""
+    assert _settings("--isolated") == Settings()
+
+
+def test_pyproject_without_flowc_is_none() -> None:
+    """A pyproject.toml without [tool.flowc] says nothing, not even that settings are empty."""
+    assert parse("[tool.ruff]\n", "pyproject.toml") is None
+    assert parse("[tool.flowc]\n", "pyproject.toml") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("image = 1", "flowc.toml:1: image must be a text (in quotes), not 1"),
+        ('\nimagee = "x"', "flowc.toml:2: there is no setting 'imagee'; did you mean 'image'?"),
+        ("max_workers = 1", "flowc.toml:1: there is no setting 'max_workers'; did you mean 'max-workers'?"),
+        ("something-else = 1", "flowc.toml:1: there is no setting 'something-else'"),
+        ("argo-version = 3.7", "flowc.toml:1: argo-version must be a text (in quotes), not 3.7"),
+        ('argo-version = "3.8"', "flowc.toml:1: argo-version must be one of 3.5, 3.6, 3.7, 4.0, 4.1, not '3.8'; did you mean '3.7'?"),
+        ("max-workers = true", "flowc.toml:1: max-workers must be a whole number, not True"),
+        ("max-workers = 0", "flowc.toml:1: max-workers must be at least 1, not 0"),
+        ('tags = "a"', "flowc.toml:1: tags must be a list of texts, not 'a'"),
+        ("tags = [1]", "flowc.toml:1: tags must be a list of texts, not 1"),
+        ("rbac = 1", "flowc.toml:1: rbac must be true or false, not 1"),
+        ("[labels]\na = 1", "flowc.toml:1: labels.a must be a text, not 1"),
+        ('[values]\n"a.b" = 2020-01-01', "flowc.toml:1: values.a.b must be a text, number, boolean, list or table, not a date"),
+        ("[values]\na.b = 1", 'flowc.toml:1: values: put the name that starts with a in quotes, as in "a.NAME" = ...'),
+        ("image = ", "flowc.toml is no TOML: Invalid value (at end of document)"),
+    ],
+)
+def test_strict(text: str, message: str) -> None:
+    """A wrong key, type or value is refused with its place and what would be right."""
+    with pytest.raises(SettingsError) as error:
+        parse(text, "flowc.toml")
+    assert str(error.value) == message
+
+
+def test_place_in_pyproject() -> None:
+    """Keys are found below [tool.flowc], as entries and as tables of their own."""
+    text = '[project]\nname = "x"\n\n[tool.flowc]\nnope = 1\n'
+    with pytest.raises(SettingsError, match=r"^pyproject.toml:5: there is no setting 'nope'"):
+        parse(text, "pyproject.toml")
+    with pytest.raises(SettingsError, match=r"^pyproject.toml:1: there is no setting 'lables'; did you mean 'labels'\?"):
+        parse('[tool.flowc.lables]\na = "b"\n', "pyproject.toml")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--env", "A"], "'A' is not NAME=VALUE"),
+        (["--value", "a.b=text"], "'text' is no JSON; a text needs quotes of its own: --value 'a.b=\"text\"'"),
+        (["--max-workers", "0"], "0 is not in the range x>=1"),
+        (["--argo-version", "2"], "'2' is not one of"),
+    ],
+)
+def test_bad_flags(flags: list[str], message: str) -> None:
+    """A flag that is not well formed is a usage error that says how to write it."""
+    with pytest.raises(click.UsageError) as error:
+        _settings("--isolated", *flags)
+    assert message in error.value.format_message()
