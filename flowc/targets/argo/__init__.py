@@ -1,0 +1,15 @@
+"""In: a proven Flow. Out: an Argo WorkflowTemplate, and the CronWorkflow and Sensor that start it."""
+
+from __future__ import annotations
+
+from flowc.target import Target
+from flowc.targets.argo.lower import check, lower
+from flowc.targets.argo.rules import rules
+
+TARGET = Target(
+    name="argo",
+    summary="Argo Workflows 3.5 to 4.1: WorkflowTemplate, CronWorkflow, Sensor",
+    check=check,
+    lower=lower,
+    rules=rules,
+)

@@ -1,0 +1,191 @@
+"""In: a proven Flow, its Graph and Settings. Out: the values of templates/argo/workflowtemplate.yaml.j2: one WorkflowTemplate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flowc import merging, runtime
+from flowc.graph import Graph, Node
+from flowc.ir import Flow, Step
+from flowc.settings import Settings
+from flowc.targets.argo import dag, events, metadata, names, parameters, pods, retries
+from flowc.targets.argo.code import Delivery
+from flowc.targets.argo.identifiers import argo_name
+
+OUT = "/mnt/out"
+# The files in which Metaflow's own `argo_workflows_internal` decorator leaves what Argo has to know after a step.
+SPLITS = {"name": "splits", "valueFrom": {"path": f"{OUT}/split_cardinality"}}
+CASE = {"name": "case", "valueFrom": {"path": f"{OUT}/switch_step"}}
+NUM_PARALLEL = {"name": "num-parallel", "valueFrom": {"path": f"{OUT}/num_parallel"}}
+RUN_ID = "argo-{{workflow.name}}"
+FIELDS = {
+    "METAFLOW_KUBERNETES_NAMESPACE": "metadata.namespace",
+    "METAFLOW_KUBERNETES_POD_NAMESPACE": "metadata.namespace",
+    "METAFLOW_KUBERNETES_POD_NAME": "metadata.name",
+    "METAFLOW_KUBERNETES_POD_ID": "metadata.uid",
+    "METAFLOW_KUBERNETES_SERVICE_ACCOUNT_NAME": "spec.serviceAccountName",
+    "METAFLOW_KUBERNETES_NODE_IP": "status.hostIP",
+}
+
+
+def values(flow: Flow, graph: Graph, settings: Settings, delivery: Delivery) -> dict[str, Any]:
+    """What the template needs; every value is JSON."""
+    about = metadata.template_metadata(flow, graph, settings)
+    return {
+        "name": about.pop("name"),
+        "metadata": about,
+        "entrypoint": dag.ENTRY,
+        "spec": _spec(names.workflow_name(flow, settings), settings, delivery),
+        "arguments": parameters.arguments(flow) + events.event_parameters(flow, settings),
+        "workflow_metadata": metadata.workflow_metadata(flow, settings),
+        "pod_metadata": metadata.pod_metadata(flow, settings),
+        "defaults": _defaults(delivery),
+        "container": {
+            "image": settings.image,
+            "command": ["python", runtime.SCRIPT],
+            "fields": _container(settings, delivery),
+            "env": _environment(flow, settings, delivery),
+        },
+        "dags": [_dag(found) for found in dag.dags(graph)],
+        "loops": [_loop(loop) for loop in dag.loops(graph)],
+        "gates": dag.has_gates(graph),
+        "steps": [_step(flow, graph, graph.nodes[name], settings) for name in graph.order],
+        "extras": [],
+    }
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value not in (None, [], (), {})}
+
+
+def _spec(name: str, settings: Settings, delivery: Delivery) -> dict[str, Any]:
+    """The fields of the workflow as a whole."""
+    claim = settings.datastore_claim
+    shared = [{"name": "datastore", "persistentVolumeClaim": {"claimName": claim}}] if claim else []
+    return _given(
+        serviceAccountName=settings.service_account or (name if settings.rbac else None),
+        parallelism=settings.max_workers,
+        activeDeadlineSeconds=settings.workflow_timeout,
+        imagePullSecrets=[{"name": name} for name in settings.image_pull_secrets],
+        volumes=[{"name": "out", "emptyDir": {}}, *delivery.volumes, *shared],
+    )
+
+
+def _defaults(delivery: Delivery) -> dict[str, Any]:
+    return _given(activeDeadlineSeconds=retries.DEFAULT_DEADLINE, inputs=_given(artifacts=list(delivery.artifacts)))
+
+
+def _container(settings: Settings, delivery: Delivery) -> dict[str, Any]:
+    """What the containers of all steps share, beside image, command and environment."""
+    shared = [{"name": "datastore", "mountPath": settings.datastore_root}] if settings.datastore_claim and settings.datastore_root else []
+    return _given(
+        imagePullPolicy=settings.image_pull_policy,
+        envFrom=pods.default_env_from(settings),
+        resources=pods.default_resources(),
+        terminationMessagePolicy="FallbackToLogsOnError",
+        volumeMounts=[{"name": "out", "mountPath": OUT}, *delivery.mounts, *shared],
+    )
+
+
+def _environment(flow: Flow, settings: Settings, delivery: Delivery) -> list[dict[str, Any]]:
+    """The variables of all steps, in one order."""
+    emit = f"--with=argo_workflows_internal:auto-emit-argo-events={int(settings.auto_emit_events)}"
+    plain = {
+        "FLOWC_RUN_ID": RUN_ID,
+        **runtime.environment(flow, settings, top=[emit]),
+        "METAFLOW_PRODUCTION_TOKEN": names.production_token(flow, settings),
+        "METAFLOW_KUBERNETES_WORKLOAD": "1",
+        "METAFLOW_RUNTIME_ENVIRONMENT": "kubernetes",
+        "METAFLOW_FLOW_NAME": flow.name,
+        "ARGO_WORKFLOW_TEMPLATE": names.workflow_name(flow, settings),
+        "ARGO_WORKFLOW_NAME": "{{workflow.name}}",
+        "ARGO_WORKFLOW_NAMESPACE": "{{workflow.namespace}}",
+    }
+    found: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in plain.items()]
+    found += [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in FIELDS.items()]
+    return found + events.event_environment(flow, settings)
+
+
+def _dag(found: dag.Dag) -> dict[str, Any]:
+    tasks = [
+        {
+            "name": task.name,
+            "template": task.template,
+            "depends": task.depends,
+            "when": task.when,
+            "count": task.count,
+            "arguments": _pairs(task.arguments),
+        }
+        for task in found.tasks
+    ]
+    return {"name": found.name, "inputs": [{"name": name} for name in found.inputs], "tasks": tasks}
+
+
+def _pairs(arguments: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in arguments]
+
+
+def _loop(loop: dag.Loop) -> dict[str, Any]:
+    """A round, then the loop again while the step chose itself: Argo's `steps` template that calls itself."""
+    passed = tuple((name, f"{{{{inputs.parameters.{name}}}}}") for name in loop.inputs)
+    # Only the outputs of what surely ran are read: those of a skipped step differ between versions of Argo.
+    case = "steps.round.outputs.parameters.case"
+    last = f"{case} != '{loop.step}' ? {case} : steps.again.outputs.parameters.case"
+    return {
+        "name": loop.name,
+        "template": loop.template,
+        "inputs": [{"name": name} for name in (*loop.inputs, "round")],
+        "outputs": [{"name": "case", "valueFrom": {"expression": last}}] if loop.exits else [],
+        "round": _pairs((*passed, ("round", dag.ROUND))),
+        "again": _pairs((*passed, ("round", "{{=asInt(inputs.parameters.round) + 1}}"))),
+        "when": f"'{{{{{case}}}}}' == '{loop.step}'",
+    }
+
+
+def _step(flow: Flow, graph: Graph, node: Node, settings: Settings) -> dict[str, Any]:
+    """The template of a step: what it takes and gives, its arguments, and what sets its pod apart."""
+    step = flow.steps[node.name]
+    pod = pods.pod(step, settings)
+    inputs = [*(["path"] if dag.in_foreach(graph, node) else []), *(["round"] if node.loops else [])]
+    container = dict(pod.container)
+    if node.name == graph.start:
+        container["env"] = [*container.get("env", []), *_parameters(flow)]
+    fields = _given(
+        inputs=_given(parameters=[{"name": name} for name in inputs]),
+        outputs=_given(parameters=_outputs(node)),
+    )
+    return {
+        "name": argo_name(node.name),
+        "fields": {**fields, **pod.template},
+        "args": _arguments(graph, step, node),
+        "container": _given(**container),
+        "resource": None,
+    }
+
+
+def _arguments(graph: Graph, step: Step, node: Node) -> list[str]:
+    found = merging.retries(step)
+    return runtime.arguments(
+        graph,
+        node.name,
+        path=dag.PATH if dag.in_foreach(graph, node) else None,
+        attempt="{{retries}}" if found.total else None,
+        user_retries=found.user,
+        round=dag.ROUND if node.loops else None,
+    )
+
+
+def _outputs(node: Node) -> list[Mapping[str, Any]]:
+    if node.type == "foreach":
+        return [NUM_PARALLEL] if node.parallel_foreach else [SPLITS]
+    return [CASE] if node.type == "split-switch" and (node.loops or len(dag.exits(node)) > 1) else []
+
+
+def _parameters(flow: Flow) -> list[dict[str, Any]]:
+    """The submitted values, for the first step: base64 of JSON, since a value may hold anything and Argo expands what looks like its own."""
+    if not flow.parameters:
+        return []
+    pairs = ", ".join(f"'{p.name}': workflow.parameters['{p.name}']" for p in flow.parameters)
+    declared = [{"name": name, "value": value} for name, value in runtime.parameters_environment(flow).items()]
+    return [{"name": "FLOWC_PARAMETERS", "value": f"{{{{=toBase64(toJson({{{pairs} }}))}}}}"}, *declared]
