@@ -35,7 +35,7 @@ class Example:
 REGISTRY: dict[str, Code] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Code:
     """A kind of diagnostic. Constructing one registers it; the same id twice is a bug.
 
