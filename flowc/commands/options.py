@@ -51,7 +51,7 @@ def _click_option(option: Option) -> Callable[[Callable[..., Any]], Callable[...
     if option.metavar:
         attributes["metavar"] = option.metavar
     if option.kind == "integer":
-        attributes["type"] = click.IntRange(min=option.minimum)
+        attributes["type"] = click.INT if option.minimum is None else click.IntRange(min=option.minimum)
     elif option.choices:
         attributes["type"] = click.Choice(option.choices)
     elif option.kind == "pairs":
