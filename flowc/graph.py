@@ -275,9 +275,7 @@ def _in_funcs(nodes: Mapping[str, Node], order: tuple[str, ...], start: str | No
     return arrived
 
 
-def _placed(
-    node: Node, nodes: Mapping[str, Node], entry: Entry, closers: Mapping[str, tuple[str, ...]], arrived: list[str]
-) -> Node:
+def _placed(node: Node, nodes: Mapping[str, Node], entry: Entry, closers: Mapping[str, tuple[str, ...]], arrived: list[str]) -> Node:
     """A step with the facts that come from where it stands."""
     parents, branches = entry
     if node.type == "join":
