@@ -155,7 +155,11 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A `Config`: `value` is what its file or inline default holds (None where it is required and nothing gives it)."""
+    """A `Config`: `value` is what its file or inline default holds, None where there is neither or only its own parser could tell.
+
+    `file` is its default file, relative to the flow's folder. `parser` is the dotted name of the function that reads the text, None for
+    Metaflow's own JSON. `given` is a text from settings, which the pod must get by `--config-value`; None where the pod finds the same by itself.
+    """
 
     attribute: str
     name: str
@@ -164,6 +168,7 @@ class Config:
     parser: str | None
     span: Span
     plain: bool = False
+    given: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 
 from flowc.diagnostics import Code, Diagnostic, Example
 from flowc.ir import Foreach, InvalidNext, Linear, NoNext, NumParallel, Split, Switch, Transition
-from flowc.source import SourceFile
+
+if TYPE_CHECKING:
+    from flowc.source import SourceFile
 
 Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
 
@@ -25,7 +27,8 @@ FANOUT_LITERAL = Code(
     "FC109",
     "the width of a fan-out is no name or number",
     why=(
-        "`foreach=` takes the name of the artifact to fan out over, as a string; `num_parallel=` takes a whole number. Metaflow's linter lets any "
+        "`foreach=` takes the name of the artifact to fan out over, as a string; `num_parallel=` takes a whole number. Metaflow's "
+        "linter lets any "
         "other literal pass, and the run then fails in this step, after the work before it was paid for."
     ),
     bad=Example({"flow.py": _flow("self.work, foreach=2")}, line=8),
@@ -88,9 +91,9 @@ def _literal(node: ast.expr) -> Any:
 
 
 def _cases(node: ast.Dict) -> dict[Any, str]:
-    """The cases as a Python dict makes them: keys that are equal (1 and True) are one case, the later target counts. Empty: not readable."""
+    """The cases as a Python dict makes them: equal keys (1 and True) are one case, the later target counts. Empty: not readable."""
     cases: dict[Any, str] = {}
-    for key, value in zip(node.keys, node.values):
+    for key, value in zip(node.keys, node.values, strict=True):
         case = _case_key(key)
         if case is None or not isinstance(value, ast.Attribute) or not isinstance(value.value, ast.Name) or value.value.id != "self":
             return {}
@@ -116,14 +119,21 @@ def fanout_problems(function: Function, source: SourceFile) -> list[Diagnostic]:
     wanted, example = (str, 'foreach="items"') if isinstance(found, Foreach) else (int, "num_parallel=4")
     if not isinstance(keyword.value, ast.Constant) or isinstance(keyword.value.value, wanted):
         return []
-    message = f"step {function.name}: {keyword.arg}={keyword.value.value!r} is no {'name of an artifact' if wanted is str else 'whole number'}"
+    message = (
+        f"step {function.name}: {keyword.arg}={keyword.value.value!r} is no {'name of an artifact' if wanted is str else 'whole number'}"
+    )
     return [Diagnostic(FANOUT_LITERAL, message, source.span(keyword.value), help=f"write it like {example}")]
 
 
 def docstring(node: Function | ast.ClassDef) -> str:
     """The docstring as Metaflow shows it: the first indentation met is taken off every line."""
     body = node.body
-    if not body or not isinstance(body[0], ast.Expr) or not isinstance(body[0].value, ast.Constant) or not isinstance(body[0].value.value, str):
+    if (
+        not body
+        or not isinstance(body[0], ast.Expr)
+        or not isinstance(body[0].value, ast.Constant)
+        or not isinstance(body[0].value.value, str)
+    ):
         return ""
     doc = body[0].value.value
     lines = [line for line in doc.splitlines() if line]
