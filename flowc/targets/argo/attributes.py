@@ -1,0 +1,52 @@
+"""In: what a decorator says. Out: the diagnostics that several kinds of decorators share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowc.diagnostics import Code, Diagnostic, Example, Severity
+from flowc.targets.argo.samples import sample
+
+if TYPE_CHECKING:
+    from flowc.source import Span
+
+BAD_VALUE = Code(
+    "FC401",
+    "a value that Kubernetes or Metaflow refuses",
+    "Each attribute of @kubernetes and @resources has its form: amounts are positive numbers (memory in MB), names are Kubernetes'.",
+    bad=Example({"flow.py": sample("kubernetes", on_start="@kubernetes(memory='16Gi')")}, line=5, target="argo"),
+    good=Example({"flow.py": sample("kubernetes", on_start="@kubernetes(memory=16384)")}, target="argo"),
+)
+TEMPLATED = Code(
+    "FC402",
+    "text that Argo would rewrite",
+    "Argo replaces `{{...}}` anywhere in a workflow and has no way to write it literally. Parameters and environment variables are "
+    "carried safely; other texts must do without.",
+    bad=Example({"flow.py": sample("kubernetes", on_start="@kubernetes(annotations={'note': 'use {{braces}}'})")}, line=5, target="argo"),
+    good=Example({"flow.py": sample("kubernetes", on_start="@kubernetes(annotations={'note': 'use braces'})")}, target="argo"),
+)
+NO_EFFECT = Code(
+    "FC406",
+    "an attribute without effect",
+    "The attribute is valid, and nothing on Argo Workflows depends on it here. Metaflow passes over it in silence.",
+    bad=Example({"flow.py": sample("kubernetes", on_start="@kubernetes(hostname_resolution_timeout=60)")}, line=5, target="argo"),
+    good=Example({"flow.py": sample("kubernetes", on_start="@kubernetes(cpu=2)")}, target="argo"),
+    severity=Severity.WARNING,
+)
+
+
+def bad_value(text: str, span: Span | None, remedy: str) -> Diagnostic:
+    return Diagnostic(BAD_VALUE, text, span, help=remedy)
+
+
+def no_effect(what: str, span: Span | None, reason: str = "Argo has nothing for it") -> Diagnostic:
+    return Diagnostic(NO_EFFECT, f"{what} has no effect: {reason}", span, help="leave it out")
+
+
+def has_braces(value: Any) -> bool:
+    """Whether `{{` stands anywhere in a value."""
+    if isinstance(value, str):
+        return "{{" in value
+    if isinstance(value, dict):
+        return any(has_braces(item) for pair in value.items() for item in pair)
+    return isinstance(value, (list, tuple)) and any(has_braces(item) for item in value)

@@ -1,0 +1,75 @@
+"""In: a Flow's parameters. Out: the arguments of its workflow, and Metaflow's own record of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from flowc.diagnostics import Code, Diagnostic, Example
+from flowc.ir import Flow, Parameter, Value
+from flowc.runtime import safe_json
+from flowc.targets.argo.samples import sample
+
+RESERVED = ("script",)
+
+BAD_NAME = Code(
+    "FC438",
+    "a parameter's name that Argo cannot carry",
+    "Argo's own `script` is taken, and the name of a workflow's parameter has letters, digits, `_` and `-`.",
+    bad=Example({"flow.py": sample("Parameter", body="script = Parameter('script', default='x')")}, line=5, target="argo"),
+    good=Example({"flow.py": sample("Parameter", body="text = Parameter('text', default='x')")}, target="argo"),
+)
+
+
+def default_text(parameter: Parameter) -> str:
+    """The value of the workflow's parameter when nobody gives one: JSON, a JSON parameter's doubly so.
+
+    `null` where there is no default, or one that only the pod knows (a function, a file): then Metaflow's own default counts there.
+    """
+    default = parameter.default
+    if not isinstance(default, Value) or default.data is None or parameter.type == "File":
+        return "null"
+    data = default.data
+    if parameter.type == "JSON" and not isinstance(data, str):
+        data = json.dumps(data)
+    return safe_json(data)
+
+
+def records(flow: Flow) -> dict[str, dict[str, Any]]:
+    """Metaflow's record of each parameter, as its annotation `metaflow/parameters` holds it, in the order of the flow."""
+    found = {}
+    for parameter in flow.parameters:
+        record = {
+            "python_var_name": parameter.attribute,
+            "name": parameter.name,
+            "value": default_text(parameter),
+            "type": "FilePath" if parameter.type == "File" else parameter.type,
+            "description": parameter.help,
+            "is_required": parameter.required,
+        }
+        if parameter.type == "File":
+            record |= {"is_text": parameter.is_text, "encoding": parameter.encoding}
+        found[parameter.name] = record
+    return found
+
+
+def arguments(flow: Flow) -> list[dict[str, Any]]:
+    """`spec.arguments.parameters` for the flow's own parameters. Help texts lose their `{{` to `{ {`: they are for people."""
+    found = []
+    for parameter in flow.parameters:
+        argument = {"name": parameter.name, "value": default_text(parameter)}
+        if parameter.help:
+            argument["description"] = parameter.help.replace("{{", "{ {")
+        found.append(argument)
+    return found
+
+
+def check(flow: Flow) -> list[Diagnostic]:
+    """Names that Argo, or Metaflow's Argo compiler, refuses."""
+    found = []
+    for parameter in flow.parameters:
+        if parameter.name.lower() in RESERVED or not re.fullmatch(r"[-a-zA-Z0-9_]+", parameter.name):
+            text = f"a parameter called `{parameter.name}` cannot run on Argo Workflows"
+            found.append(Diagnostic(BAD_NAME, text, parameter.span, help="give it another name"))
+    return found

@@ -1,0 +1,187 @@
+"""In: the steps of a Flow and Settings. Out: what in their compute decorators Metaflow, Kubernetes or Argo would refuse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowc.diagnostics import Code, Diagnostic, Example, Severity
+from flowc.merging import kubernetes, timeout_seconds
+from flowc.targets.argo.attributes import TEMPLATED, bad_value, has_braces, no_effect
+from flowc.targets.argo.pods import environment, is_reserved
+from flowc.targets.argo.pods_values import problems
+from flowc.targets.argo.samples import sample
+
+if TYPE_CHECKING:
+    from flowc.ir import Decorator, Flow, Step
+    from flowc.settings import Settings
+    from flowc.source import Span
+
+MIN_TIMEOUT = 60
+# Linux takes no longer string into the environment of a process.
+ENV_LIMIT = 131_072
+
+
+def _step(decorators: str, imports: str, line: int = 0, **settings: object) -> Example:
+    return Example({"flow.py": sample(imports, on_start=decorators)}, line=line, target="argo", settings=settings)
+
+
+ON_BATCH = Code(
+    "FC400",
+    "a step for AWS Batch",
+    "@batch says that the step runs on AWS Batch, and every step of a workflow on Argo runs in the cluster.",
+    bad=_step("@batch(cpu=4)", "batch", line=5),
+    good=_step("@resources(cpu=4)", "resources"),
+)
+OTHER_NAMESPACE = Code(
+    "FC403",
+    "a step in another namespace",
+    "All pods of a workflow run in the namespace of the workflow.",
+    bad=_step("@kubernetes(namespace='gpu-jobs')", "kubernetes", line=5),
+    good=_step("@kubernetes(namespace='gpu-jobs')", "kubernetes", namespace="gpu-jobs"),
+)
+SHORT_TIMEOUT = Code(
+    "FC404",
+    "a timeout that ends before the pod is up",
+    "On Kubernetes the time of @timeout also limits the pod, so Metaflow asks for 60 seconds at least.",
+    bad=_step("@timeout(seconds=10)", "timeout", line=5),
+    good=_step("@timeout(minutes=10)", "timeout"),
+)
+CAUGHT_GANG = Code(
+    "FC405",
+    "@catch on a step of many nodes",
+    "Metaflow has no fallback for a @parallel step: its nodes succeed or fail together.",
+    bad=Example(
+        {
+            "flow.py": "\n".join(
+                [
+                    "from metaflow import FlowSpec, catch, parallel, step",
+                    "",
+                    "",
+                    "class Gang(FlowSpec):",
+                    *("    @step", "    def start(self):", "        self.next(self.train, num_parallel=2)", ""),
+                    *("    @catch", "    @parallel", "    @step", "    def train(self):", "        self.next(self.join)", ""),
+                    *("    @step", "    def join(self, inputs):", "        self.next(self.end)", ""),
+                    *("    @step", "    def end(self):", "        pass", ""),
+                ]
+            )
+        },
+        line=9,
+        target="argo",
+    ),
+    good=_step("@catch", "catch"),
+)
+RESERVED = Code(
+    "FC407",
+    "an environment variable that the platform sets",
+    "The variable carries a fact of the deployment, which Metaflow sets after @environment: the value written there never counts.",
+    bad=_step("@environment(vars={'METAFLOW_USER': 'me'})", "environment", line=5),
+    good=_step("@environment(vars={'WHO': 'me'})", "environment"),
+    severity=Severity.WARNING,
+)
+TOO_LONG = Code(
+    "FC408",
+    "an environment variable that no process can have",
+    "Linux limits a variable, name and value together, to 128 KiB. Values that Argo would rewrite travel as base64, a third longer.",
+    bad=_step("@environment(vars={'TABLE': 'x' * 140_000})", "environment", line=5),
+    good=_step("@environment(vars={'TABLE': 'x' * 1_000})", "environment"),
+)
+PACKAGES = Code(
+    "FC409",
+    "packages that pods could not get",
+    "@pypi and @conda environments are solved and uploaded by a deploying Metaflow. An offline compiler cannot; an image can hold them.",
+    bad=_step("@pypi(packages={'pandas': '2.2.0'})", "pypi", line=5),
+    good=_step("@pypi(disabled=True)", "pypi"),
+)
+
+
+def check(flow: Flow, settings: Settings) -> list[Diagnostic]:
+    """Everything that is wrong with the compute decorators of a flow."""
+    found = []
+    for decorator in flow.decorators:
+        found += _check_packages(decorator, settings)
+    for step in flow.steps.values():
+        found += check_step(step, settings)
+    return found
+
+
+def check_step(step: Step, settings: Settings) -> list[Diagnostic]:
+    """Everything that is wrong with the compute decorators of a step."""
+    found: list[Diagnostic] = []
+    for decorator in step.decorators:
+        found += _check_packages(decorator, settings)
+    batch, catch, timeout = step.decorator("batch"), step.decorator("catch"), step.decorator("timeout")
+    if batch:
+        text = f"step `{step.name}` is to run on AWS Batch"
+        found.append(Diagnostic(ON_BATCH, text, batch.span, help="use @resources or @kubernetes for what it needs"))
+    if catch and step.decorator("parallel"):
+        text = f"step `{step.name}` has @catch and @parallel"
+        found.append(Diagnostic(CAUGHT_GANG, text, catch.span, help="leave @catch out, or move it to another step"))
+    if timeout and 0 < timeout_seconds(step) < MIN_TIMEOUT:
+        text = f"step `{step.name}` may take {timeout_seconds(step)} seconds, and Kubernetes needs {MIN_TIMEOUT} at least"
+        found.append(Diagnostic(SHORT_TIMEOUT, text, timeout.span, help="allow it a minute"))
+    return found + _check_kubernetes(step, settings) + _check_environment(step)
+
+
+def _check_packages(decorator: Decorator, settings: Settings) -> list[Diagnostic]:
+    kinds = ("pypi", "conda", "pypi_base", "conda_base")
+    if decorator.name not in kinds or decorator.get("disabled") in (True, "True", "true") or settings.code == "image":
+        return []
+    text = f"the packages of @{decorator.name} cannot be brought to the pods"
+    remedy = "put them into an image that holds the flow too: `--code image --code-path /app/flow.py --image ...`"
+    return [Diagnostic(PACKAGES, text, decorator.span, help=remedy)]
+
+
+def span_of(step: Step, attribute: str) -> Span:
+    """Where the attribute is written, in @kubernetes or @resources; else the step."""
+    for name in ("kubernetes", "resources"):
+        decorator = step.decorator(name)
+        if decorator and attribute in decorator.attributes:
+            return decorator.span_of(attribute)
+    return step.span
+
+
+def _check_kubernetes(step: Step, settings: Settings) -> list[Diagnostic]:
+    written = step.decorator("kubernetes")
+    raw: dict[str, Any] = {name: value.data for name, value in written.attributes.items()} if written else {}
+    asked = kubernetes(step)
+    if isinstance(raw.get("node_selector"), str) and asked["node_selector"] is None:
+        asked["node_selector"] = raw["node_selector"]
+    found = []
+    for attribute, text, remedy in problems(asked):
+        found.append(bad_value(f"step `{step.name}`: {text}", span_of(step, attribute), remedy))
+    for attribute, value in raw.items():
+        if has_braces(value):
+            text = f"`{{{{` in {attribute} of step `{step.name}` would be read by Argo"
+            found.append(Diagnostic(TEMPLATED, text, span_of(step, attribute), help="write it without `{{`"))
+    namespace = asked["namespace"]
+    if namespace and namespace != settings.namespace:
+        text = f"step `{step.name}` is to run in the namespace `{namespace}`, the workflow in {_quoted(settings.namespace)}"
+        remedy = f"leave it out, or deploy the flow there: `--namespace {namespace}`"
+        found.append(Diagnostic(OTHER_NAMESPACE, text, span_of(step, "namespace"), help=remedy))
+    if "hostname_resolution_timeout" in raw and not step.decorator("parallel"):
+        what = f"hostname_resolution_timeout of step `{step.name}`"
+        found.append(no_effect(what, span_of(step, "hostname_resolution_timeout"), "the step is not @parallel"))
+    if "gpu_vendor" in raw and asked["gpu"] is None:
+        found.append(no_effect(f"gpu_vendor of step `{step.name}`", span_of(step, "gpu_vendor"), "the step asks for no gpu"))
+    return found
+
+
+def _quoted(namespace: str | None) -> str:
+    return f"`{namespace}`" if namespace else "the one it is deployed to"
+
+
+def _check_environment(step: Step) -> list[Diagnostic]:
+    decorator = step.decorator("environment")
+    if decorator is None or not isinstance(decorator.get("vars") or {}, dict):
+        return []
+    found = []
+    for name in decorator.get("vars") or {}:
+        if is_reserved(str(name)):
+            text = f"`{name}` of step `{step.name}` is set by the platform, so @environment's value does not count"
+            found.append(Diagnostic(RESERVED, text, decorator.span_of("vars"), help="leave it out"))
+    for entry in environment(step):
+        if len(entry["name"]) + len(entry["value"].encode()) + 2 > ENV_LIMIT:
+            text = f"the environment variable `{entry['name']}` of step `{step.name}` is longer than 128 KiB"
+            remedy = "deliver it as a file, or as an artifact of an earlier step"
+            found.append(Diagnostic(TOO_LONG, text, decorator.span_of("vars"), help=remedy))
+    return found
