@@ -5,50 +5,26 @@ from __future__ import annotations
 import ast
 import posixpath
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Union
 
-from flowc.diagnostics import Code, Diagnostic, Example
+from flowc.diagnostics import Diagnostic
 from flowc.frontend.decorators_table import CORE_NAMES, RE_EXPORTS
-from flowc.frontend.modules_bindings import Ambiguous, Binding, Star, changes, collect, pick, type_checking_only
+from flowc.frontend.modules_bindings import (
+    Ambiguous,
+    Binding,
+    Star,
+    changes,
+    collect,
+    dynamic_imports,
+    import_statements,
+    pick,
+    type_checking_only,
+)
+from flowc.frontend.modules_codes import ENCODING, RELATIVE, SYNTAX
 from flowc.source import Reader, SourceFile, Span
-
-_FLOW = """from metaflow import FlowSpec, step
-
-class Hello(FlowSpec):
-    @step
-    def start(self):
-        self.next(self.end)
-
-    @step
-    def end(self):
-        pass
-"""
-_IMPORTING = "from common import NAME\n" + _FLOW
-
-SYNTAX = Code(
-    "FC140",
-    "not valid Python",
-    "flowc reads the flow and the modules beside it with Python's own grammar. A file that Python cannot parse fails in the pod as well.",
-    bad=Example({"flow.py": _IMPORTING, "common.py": 'NAME = "a\n'}, line=1),
-    good=Example({"flow.py": _IMPORTING, "common.py": 'NAME = "a"\n'}),
-)
-ENCODING = Code(
-    "FC141",
-    "not UTF-8",
-    "Source files are delivered to the pod as UTF-8 text. A module in another encoding would reach it changed.",
-    bad=Example({"flow.py": _IMPORTING, "common.py": b'# coding: latin-1\nNAME = "\xe9"\n'}),
-    good=Example({"flow.py": _IMPORTING, "common.py": 'NAME = "é"\n'}),
-)
-RELATIVE = Code(
-    "FC142",
-    "relative import in a flow file",
-    "A flow file runs as a script (`python flow.py`), which belongs to no package, so Python refuses a relative import there.",
-    bad=Example({"flow.py": "from .common import NAME\n" + _FLOW, "common.py": "NAME = 1\n"}, line=1),
-    good=Example({"flow.py": _IMPORTING, "common.py": "NAME = 1\n"}),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +115,7 @@ class Program:
         self._modules: dict[str, Module | None] = {}
         self._bytes: dict[str, bytes | None] = {}
         self.constants: dict[int, tuple[Binding, Any]] = {}
-        tree = self._parse(entry, None)
+        tree = self._parse(entry)
         self.entry = Module("", posixpath.basename(entry.path), entry, tree or ast.Module([], []), tree is None)
         for node in self.entry.tree.body:
             if isinstance(node, ast.ImportFrom) and node.level:
@@ -174,15 +150,15 @@ class Program:
             try:
                 text = data.decode("utf-8-sig")
             except UnicodeDecodeError:
-                help = "Save the file as UTF-8."
-                self.diagnostics.append(Diagnostic(ENCODING, f"{shown} is not UTF-8, so it cannot be read or delivered", help=help))
+                remedy = "Save the file as UTF-8."
+                self.diagnostics.append(Diagnostic(ENCODING, f"{shown} is not UTF-8, so it cannot be read or delivered", help=remedy))
                 text = ""
             source = SourceFile(shown, text)
-            tree = self._parse(source, dotted)
+            tree = self._parse(source)
             return Module(dotted, path, source, tree or ast.Module([], []), tree is None)
         return None
 
-    def _parse(self, source: SourceFile, dotted: str | None) -> ast.Module | None:
+    def _parse(self, source: SourceFile) -> ast.Module | None:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -354,7 +330,7 @@ class Program:
         return tuple(SourceFile(m.path, m.source.text) for m in self.local_modules())
 
     def _imports(self, module: Module) -> Iterator[str]:
-        for node in _import_statements(module.tree.body):
+        for node in import_statements(module.tree.body):
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             else:
@@ -364,7 +340,7 @@ class Program:
                 for alias in node.names:
                     yield f"{target}.{alias.name}" if target else alias.name
         if "import_module" in module.source.text or "__import__" in module.source.text:
-            yield from _dynamic_imports(module.tree)
+            yield from dynamic_imports(module.tree)
 
 
 def dotted_name(node: ast.expr) -> str | None:
@@ -398,21 +374,17 @@ def _declared_all(module: Module) -> set[str] | None:
     return {e.value for e in found[-1].node.elts if isinstance(e, ast.Constant) and isinstance(e.value, str)}
 
 
-def _import_statements(body: Iterable[ast.AST]) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Imports at any depth. Only statements can hold them, so expressions are not walked."""
-    for node in body:
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            yield node
-            continue
-        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
-            inner = getattr(node, part, None)
-            if isinstance(inner, list):
-                yield from _import_statements(inner)
-
-
-def _dynamic_imports(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
-            if name in ("import_module", "__import__"):
-                yield node.args[0].value.lstrip(".")
+__all__ = [
+    "ENCODING",
+    "External",
+    "Local",
+    "LocalModule",
+    "Module",
+    "NotFound",
+    "Program",
+    "RELATIVE",
+    "Resolved",
+    "SYNTAX",
+    "dotted_name",
+    "normalise",
+]

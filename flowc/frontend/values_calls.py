@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from flowc.frontend.values_classes import instantiate
 from flowc.frontend.values_functions import run
 from flowc.frontend.values_objects import (
     ClassRef,
@@ -40,11 +39,11 @@ def call(evaluator: Evaluator, function: Any, args: list[Any], kwargs: dict[str,
         case Thing():
             return _thing(evaluator, function, args, kwargs, node, frame)
         case Function():
-            return run(evaluator, function, args, kwargs, node, frame)
+            return evaluator.invoke(function, args, kwargs, node, frame)
         case Partial():
             return call(evaluator, function.function, [*function.args, *args], {**function.kwargs, **kwargs}, node, frame)
         case ClassRef():
-            return instantiate(evaluator, function, args, kwargs, node, frame)
+            return evaluator.construct(function, args, kwargs, node, frame)
         case Method(function=Function() as inner):
             return run(evaluator, inner, [function.owner, *args], kwargs, node, frame)
         case Method():
@@ -57,7 +56,7 @@ def call(evaluator: Evaluator, function: Any, args: list[Any], kwargs: dict[str,
                 return run(
                     evaluator, Function(found[0].module, found[1].node, Frame(found[0].module)), [function, *args], kwargs, node, frame
                 )
-    raise Stuck(f"{kind_of(function)} is called, which is no function in sight")
+    return evaluator.apply(function, args, kwargs, node, frame)
 
 
 def _thing(evaluator: Evaluator, function: Thing, args: list[Any], kwargs: dict[str, Any], node: ast.expr, frame: Frame) -> Any:
@@ -189,7 +188,9 @@ def _getattr(evaluator: Evaluator, path: str, args: list[Any], node: ast.expr, f
     if isinstance(owner, Instance) and (owner.cls is None or name in owner.fields):
         has = name in owner.fields
     elif isinstance(owner, Function):
-        has = name in owner.attributes or name in ("__name__", "__doc__", "__qualname__")
+        has = name in owner.attributes or name in ("__name__", "__doc__", "__qualname__") or bool(evaluator.has_attribute(owner, name))
+    else:
+        has = evaluator.has_attribute(owner, name)
     if path == "builtins.hasattr":
         if has is None:
             raise Stuck(f"whether {kind_of(owner)} has {name} is not one that flowc tells")

@@ -9,6 +9,8 @@ from typing import Any
 from flowc.frontend.values import Unknown
 from flowc.frontend.values_attributes import attribute, subscript
 from flowc.frontend.values_calls import call
+from flowc.frontend.values_classes import instantiate
+from flowc.frontend.values_functions import run
 from flowc.frontend.values_names import RAISED, Names
 from flowc.frontend.values_objects import MAX_ITEMS, ClassRef, Frame, Function, Instance, Late, Stuck, Thing, kind_of, weight
 from flowc.frontend.values_operations import PLAIN, UNARY, binary, compare, format_value
@@ -44,7 +46,7 @@ class Evaluator(Names):
         if handler is None:
             raise Stuck(f"{type(node).__name__} is an expression that flowc does not compute", self.place(node, frame))
         try:
-            return handler(self, node, frame)
+            return getattr(self, handler)(node, frame)
         except Stuck as stuck:
             if stuck.span is None:
                 stuck.span = self.place(node, frame)
@@ -60,6 +62,22 @@ class Evaluator(Names):
         if function.path.startswith("metaflow."):
             raise Stuck(f"{path}() is no plain value")
         raise Stuck(f"it calls {path}(), which flowc does not run")
+
+    def invoke(self, function: Function, args: list[Any], kwargs: dict[str, Any], node: ast.expr, frame: Frame) -> Any:
+        """A call of a function in sight."""
+        return run(self, function, args, kwargs, node, frame)
+
+    def construct(self, cls: ClassRef, args: list[Any], kwargs: dict[str, Any], node: ast.expr, frame: Frame) -> Any:
+        """A call of a class in sight."""
+        return instantiate(self, cls, args, kwargs, node, frame)
+
+    def apply(self, function: Any, args: list[Any], kwargs: dict[str, Any], node: ast.expr, frame: Frame) -> Any:  # noqa: ARG002
+        """A call of any other object."""
+        raise Stuck(f"{kind_of(function)} is called, which is no function in sight")
+
+    def has_attribute(self, owner: Any, name: str) -> bool | None:  # noqa: ARG002
+        """`hasattr(owner, name)`; None where that is not told."""
+        return None
 
     def decorate(self, decorator: ast.expr, made: Any, frame: Frame) -> Any:
         """What a decorator makes of a function."""
@@ -130,6 +148,15 @@ class Evaluator(Names):
             else:
                 found.append(self.eval(node, frame))
         return found
+
+    def on_list(self, node: ast.List, frame: Frame) -> list[Any]:
+        return self.on_elements(node.elts, frame)
+
+    def on_tuple(self, node: ast.Tuple, frame: Frame) -> tuple[Any, ...]:
+        return tuple(self.on_elements(node.elts, frame))
+
+    def on_set(self, node: ast.Set, frame: Frame) -> set[Any]:
+        return set(self.on_elements(node.elts, frame))
 
     def on_dict(self, node: ast.Dict, frame: Frame) -> dict[Any, Any]:
         found: dict[Any, Any] = {}
@@ -236,26 +263,26 @@ class Evaluator(Names):
             raise Stuck("its target is not a name")
 
 
-_HANDLERS: dict[type[ast.expr], Any] = {
-    ast.Name: Evaluator.name,
-    ast.Attribute: Evaluator.on_attribute,
-    ast.Subscript: Evaluator.on_subscript,
-    ast.Slice: Evaluator.on_slice,
-    ast.Call: Evaluator.on_call,
-    ast.List: lambda e, n, f: e.on_elements(n.elts, f),
-    ast.Tuple: lambda e, n, f: tuple(e.on_elements(n.elts, f)),
-    ast.Set: lambda e, n, f: set(e.on_elements(n.elts, f)),
-    ast.Dict: Evaluator.on_dict,
-    ast.BinOp: Evaluator.on_binop,
-    ast.UnaryOp: Evaluator.on_unary,
-    ast.BoolOp: Evaluator.on_boolop,
-    ast.Compare: Evaluator.on_compare,
-    ast.IfExp: Evaluator.on_ifexp,
-    ast.JoinedStr: Evaluator.on_joined,
-    ast.NamedExpr: Evaluator.on_named,
-    ast.Lambda: Evaluator.on_lambda,
-    ast.ListComp: Evaluator.on_comprehension,
-    ast.SetComp: Evaluator.on_comprehension,
-    ast.GeneratorExp: Evaluator.on_comprehension,
-    ast.DictComp: Evaluator.on_comprehension,
+_HANDLERS: dict[type[ast.expr], str] = {
+    ast.Name: "name",
+    ast.Attribute: "on_attribute",
+    ast.Subscript: "on_subscript",
+    ast.Slice: "on_slice",
+    ast.Call: "on_call",
+    ast.List: "on_list",
+    ast.Tuple: "on_tuple",
+    ast.Set: "on_set",
+    ast.Dict: "on_dict",
+    ast.BinOp: "on_binop",
+    ast.UnaryOp: "on_unary",
+    ast.BoolOp: "on_boolop",
+    ast.Compare: "on_compare",
+    ast.IfExp: "on_ifexp",
+    ast.JoinedStr: "on_joined",
+    ast.NamedExpr: "on_named",
+    ast.Lambda: "on_lambda",
+    ast.ListComp: "on_comprehension",
+    ast.SetComp: "on_comprehension",
+    ast.GeneratorExp: "on_comprehension",
+    ast.DictComp: "on_comprehension",
 }

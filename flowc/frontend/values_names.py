@@ -24,8 +24,8 @@ from flowc.frontend.values_objects import (
     Thing,
     config_data,
     give,
-    holds_late,
     kind_of,
+    lasting,
 )
 from flowc.frontend.values_operations import PLAIN
 
@@ -203,7 +203,7 @@ class Names:
             if id(binding) in self._busy or len(self._busy) > MAX_DEPTH:
                 raise Stuck(f"{found.name} is bound by way of itself ({where})")
             value = self._compute(found, where)
-            if not holds_late(value):
+            if lasting(value):
                 self.program.constants[id(binding)] = (binding, value)
         else:
             value = known[1]

@@ -170,14 +170,19 @@ def kind_of(value: Any) -> str:
             return f"a {type(value).__name__}"
 
 
-def holds_late(value: Any) -> bool:
+def lasting(value: Any) -> bool:
+    """Whether a constant is the same for every flow and decorator that uses it, so that it can be kept."""
     waiting = [value]
     while waiting:
         item = waiting.pop()
-        if isinstance(item, Late):
-            return True
         if isinstance(item, dict):
             waiting.extend(item.values())
         elif isinstance(item, (list, tuple)):
             waiting.extend(item)
-    return False
+        elif isinstance(item, Instance):
+            waiting.extend(item.fields.values())
+        elif not (
+            item is None or isinstance(item, (str, int, float, bytes, set, frozenset, range, EnumMember, ClassRef, Thing, ModuleRef))
+        ):
+            return False
+    return True
