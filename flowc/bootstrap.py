@@ -18,11 +18,11 @@ import types
 from importlib import metadata
 from pathlib import Path
 
-BOOT, ENV = os.path.abspath(__file__), os.environ
+BOOT, ENV = str(Path(__file__).resolve()), os.environ
 CHILD = []  # the process that signals are passed on to
 
 
-class Problem(Exception):
+class PodError(Exception):
     """What went wrong, for the user; needs no traceback."""
 
 
@@ -48,7 +48,7 @@ def below(path, index):
 
 
 def task_id(step, path, turn=""):
-    return step + (path and "-" + path) + (turn != "" and "-r%s" % turn or "")
+    return "-".join([step] + [path] * (path != "") + ["r%s" % turn] * (turn != ""))
 
 
 class Store:
@@ -63,7 +63,7 @@ class Store:
         self.run, self.type, self.many = run, impl.TYPE, TaskDataStoreSet
         self.root = impl.get_datastore_root_from_config(lambda *_, **__: None)
         if not self.root:
-            raise Problem("the %s datastore has no root: set METAFLOW_DATASTORE_SYSROOT_%s" % (self.type, self.type.upper()))
+            raise PodError("the %s datastore has no root: set METAFLOW_DATASTORE_SYSROOT_%s" % (self.type, self.type.upper()))
         self.flow = FlowDataStore(ENV["FLOWC_CLASS"], None, storage_impl=impl, ds_root=self.root)
 
     def done(self, tasks):
@@ -111,8 +111,8 @@ def inputs(o, store):
     ran, chosen = store.last([(step, path) for path in paths for step in names], o.by_loops), []
     for path in paths:
         here = [(s, ran[s, path][0]) for s in names if (s, path) in ran and o.step in ran[s, path][1]]
-        if not here or o.by_gather and len(here) > 1:
-            raise Problem("of %s, at '%s', %s went on to %s" % (", ".join(names), path, [t for _, t in here] or "none", o.step))
+        if not here or (o.by_gather and len(here) > 1):
+            raise PodError("of %s, at '%s', %s went on to %s" % (", ".join(names), path, [t for _, t in here] or "none", o.step))
         chosen += here
     return chosen
 
@@ -132,14 +132,14 @@ def prepare(work):
             target.write_bytes(base64.b64decode(source.read_bytes()))
     flow = copy / ENV["FLOWC_FLOW"]
     if not flow.is_file():
-        raise Problem("there is no flow file %s in %s" % (ENV["FLOWC_FLOW"], code))
+        raise PodError("there is no flow file %s in %s" % (ENV["FLOWC_FLOW"], code))
     flow.parent.chmod(0o755)
     os.chdir(str(flow.parent))
     if ENV.get("HOME", "/") == "/":  # a user without a home
         ENV["HOME"] = str(work)
     for name in ("METAFLOW_USER", "USER"):
         ENV.setdefault(name, "flowc")
-    ENV.update(json.loads(base64.b64decode(ENV.pop("FLOWC_ENV", "")) or "{}"))
+    ENV.update(json.loads(base64.b64decode(ENV.pop("FLOWC_ENVIRONMENT", "")) or "{}"))
     return flow.name
 
 
@@ -150,14 +150,14 @@ def install(site):
     missing = [w for w in wanted if not present(w.partition("==")[0])]
     if missing:
         # the image's own packages come second, so what it has is not installed again where Metaflow alone is missing
-        options = ["-q", "--disable-pip-version-check", "--no-cache-dir", "--target", site] + ["--no-deps"] * (missing == wanted[:1])
-        if call([sys.executable, "-m", "pip", "install"] + options + missing):
-            raise Problem("pip cannot install %s: use an image that has it, or set PIP_INDEX_URL to an index that pods reach" % missing)
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-cache-dir", "--target", site]
+        if call([*pip, *["--no-deps"] * (missing == wanted[:1]), *missing]):
+            raise PodError("pip cannot install %s: use an image that has it, or set PIP_INDEX_URL to an index that pods reach" % missing)
         sys.path.insert(0, site)
         ENV["PYTHONPATH"] = os.pathsep.join(filter(None, (site, ENV.get("PYTHONPATH"))))
         importlib.invalidate_caches()
     if not importlib.util.find_spec("metaflow"):
-        raise Problem("the image has no metaflow, and may not install it")
+        raise PodError("the image has no metaflow, and may not install it")
 
 
 def present(name):
@@ -183,7 +183,7 @@ def call(command, decorate=None):
 
 
 def tee(source, sink, log, decorate):
-    with open(ENV[log], "ab", buffering=0) as file:
+    with Path(ENV[log]).open("ab", buffering=0) as file:
         for line in source:
             file.write(decorate(b"task", line))
             sink.buffer.write(line)
@@ -221,7 +221,7 @@ def commands(o, store, flow, reads):
 
     top = [sys.executable, BOOT, "=", flow, "--quiet", "--no-pylint", "--environment=local", "--metadata=" + DEFAULT_METADATA]
     top += ["--event-logger=" + DEFAULT_EVENT_LOGGER, "--monitor=" + DEFAULT_MONITOR]
-    top += ["--datastore=" + store.type, "--datastore-root=" + store.root] + json.loads(ENV.get("FLOWC_TOP", "[]"))
+    top += ["--datastore=" + store.type, "--datastore-root=" + store.root, *json.loads(ENV.get("FLOWC_TOP", "[]"))]
     options = ["--retry-count=%d" % o.attempt, "--max-user-code-retries=%d" % o.user_retries, "--input-paths-filename=" + reads]
     if o.gang:
         index = 0 if "MF_CONTROL_INDEX" in ENV else int(ENV["MF_WORKER_REPLICA_INDEX"]) + 1
@@ -237,8 +237,8 @@ def commands(o, store, flow, reads):
     me = task_id(o.step, o.path, o.round)
     ENV.update(MF_PATHSPEC="/".join((ENV["FLOWC_CLASS"], store.run, o.step, me)), MF_ATTEMPT=str(o.attempt), PYTHONUNBUFFERED="x")
     ENV.update(MF_DATASTORE=store.type, MF_DATASTORE_ROOT=store.root)
-    run = ["--run-id=" + store.run] + ["--tag=" + tag for tag in json.loads(ENV.get("FLOWC_TAGS", "[]"))]
-    return me, top + ["init", "--task-id=params"] + run, top + ["step", o.step, "--task-id=" + me] + run + options
+    run = ["--run-id=" + store.run, *("--tag=" + tag for tag in json.loads(ENV.get("FLOWC_TAGS", "[]")))]
+    return me, [*top, "init", "--task-id=params", *run], [*top, "step", o.step, "--task-id=" + me, *run, *options]
 
 
 def task(o, work, flow):
@@ -251,23 +251,23 @@ def task(o, work, flow):
         (work / name).touch()
         ENV["MFLOG_" + name.upper()] = str(work / name)
     try:
+        code = 0
         if o.first and not store.done([("_parameters", "params")]):
             code = call(init + parameters(), decorate)
-            if code:
-                return code
-        reads.write_text(",".join("%s/%s/%s" % (store.run, *place) for place in inputs(o, store)))
-        code = call(step, decorate)
+        if not code:
+            reads.write_text(",".join("%s/%s/%s" % (store.run, *place) for place in inputs(o, store)))
+            code = call(step, decorate)
         if not code and ENV.get("FLOWC_RESULT"):
             Path(ENV["FLOWC_RESULT"]).write_text(json.dumps(store.outcome(o.step, me)))
-        return code
     except Exception as error:
+        code = 1
         with (work / "stderr").open("ab") as file:
             for line in told(error).splitlines():
                 file.write(decorate(b"task", line.encode() + b"\n"))
-        return 1
     finally:
         with contextlib.redirect_stdout(io.StringIO()):
             save_logs()
+    return code
 
 
 def launch(flow, arguments):
@@ -276,9 +276,9 @@ def launch(flow, arguments):
     Beyond that, `init` evaluates defaults that are functions or files, as `run` does; and steps with @kubernetes or @batch
     accept the local datastore, which here is a folder that pods share.
     """
-    sys.argv, sys.path[0] = [flow] + arguments, os.getcwd()
+    sys.argv, sys.path[0] = [flow, *arguments], str(Path.cwd())
     main = sys.modules["__main__"] = types.ModuleType("__main__")  # before Metaflow, which adds to it what it pickles
-    main.__file__ = flow
+    main.__file__ = str(Path(flow).resolve())
     from metaflow import FlowSpec
     from metaflow.parameters import Parameter
     from metaflow.plugins import STEP_DECORATORS
@@ -301,13 +301,13 @@ def launch(flow, arguments):
     for decorator in STEP_DECORATORS:
         if decorator.name in ("kubernetes", "batch"):
             decorator.step_init = shared(decorator.step_init)
-    exec(compile(Path(flow).read_bytes(), flow, "exec"), main.__dict__)
+    exec(compile(Path(flow).read_bytes(), main.__file__, "exec"), main.__dict__)
     getattr(main, ENV["FLOWC_CLASS"])()
 
 
 def told(error):
     """The text of an error, which the pod has then shown."""
-    text = "flowc: %s" % error if isinstance(error, Problem) else traceback.format_exc()
+    text = "flowc: %s" % error if isinstance(error, PodError) else traceback.format_exc()
     print(text, file=sys.stderr, flush=True)
     return text
 

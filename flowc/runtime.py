@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flowc.ir import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from flowc.graph import Graph, Node
     from flowc.ir import Flow, Parameter
@@ -131,7 +131,7 @@ def environment(
     if settings.production_token:
         env["METAFLOW_PRODUCTION_TOKEN"] = settings.production_token
     env.update(_datastore(settings))
-    env.update(_configs(flow, settings))
+    env.update(_configs(flow))
     env.update(settings.environment)
     return env
 
@@ -177,18 +177,12 @@ def _datastore(settings: Settings) -> dict[str, str]:
     return env
 
 
-def _configs(flow: Flow, settings: Settings) -> dict[str, str]:
-    """Config values that the settings give instead of the flow's own defaults; those stand in the code that the pod has."""
-    given = {*settings.configs, *settings.config_files}
-    values = {c.name: c.value.data for c in flow.configs if c.name in given and c.value is not None}
-    return {"METAFLOW_FLOW_CONFIG_VALUE": safe_json(values)} if values else {}
+def _configs(flow: Flow) -> dict[str, str]:
+    """Config values that the settings give instead of the flow's own defaults, which the pod finds by itself."""
+    given = {config.name: config.given for config in flow.configs if config.given is not None}
+    return {"METAFLOW_FLOW_CONFIG_VALUE": safe_json(given)} if given else {}
 
 
 def safe_json(value: Any) -> str:
     """Compact JSON in which no `{{` stands, so that Argo leaves it alone (two braces can only meet inside a string)."""
     return json.dumps(value, separators=(",", ":")).replace("{{", "{\\u007b")
-
-
-def task_id(step_name: str, path: Iterable[int] = (), turn: int | None = None) -> str:
-    """The id of a task: `train`, `work-3`, `deep-3-0`, `loop-3-r1`; the task that holds a run's parameters is `params`."""
-    return "-".join([step_name, *map(str, path), *([] if turn is None else [f"r{turn}"])])
