@@ -120,24 +120,25 @@ class Maker:
             join = self.step(f"self.next(self.{follow})", "self, inputs")
             gang = self.step(f"self.next(self.{join})", decorators=(("parallel", ""),))
             return self.step(f"self.next(self.{gang}, num_parallel=3)")
-        if joins:
-            follow = self.step(f"self.next(self.{follow})")
-        return self.switch(depth, follow)
+        if joins and self.pick(2):
+            follow, joins = self.step(f"self.next(self.{follow})"), False
+        return self.switch(depth, follow, joins)
 
     def split(self, depth: int, follow: str) -> str:
         join = self.step(f"self.next(self.{follow})", "self, inputs")
         branches = [self.blocks(depth + 1, join, joins=True) for _ in range(2 + self.pick(2))]
         return self.step(f"self.next({', '.join(f'self.{b}' for b in branches)})")
 
-    def switch(self, depth: int, follow: str) -> str:
+    def switch(self, depth: int, follow: str, joins: bool) -> str:
         """Cases that run a block and meet, at different steps of what follows, or lead there directly; maybe one that repeats the step."""
         meets = [follow]
         for _ in range(self.pick(3)):
-            meets.append(self.block(depth + 1, meets[-1], joins=False))
-        targets = [meets[-1]]
-        for _ in range(1 + self.pick(3)):
+            meets.append(self.block(depth + 1, meets[-1], joins and meets[-1] == follow))
+        targets = [] if joins and len(meets) == 1 else [meets[-1]]
+        for _ in range(1 + self.pick(3) + (not targets)):
             meet = meets[self.pick(len(meets))]
-            targets.append(self.blocks(depth + 1, meet, joins=False) if self.pick(2) and self.budget > 0 else meet)
+            at_join = joins and meet == follow
+            targets.append(self.blocks(depth + 1, meet, at_join) if at_join or (self.pick(2) and self.budget > 0) else meet)
         name = self.names.pop()
         if self.pick(4) == 0:
             targets.insert(self.pick(len(targets) + 1), name)
@@ -176,7 +177,7 @@ def make(pick: Callable[[int], int], budget: int) -> FlowText:
     bases = (("flow",), ("mixin",), ("flow", "flow"), ("mixin", "flow"))[pick(4)] if pick(4) == 0 else ()
     if bases:
         steps = [replace(s, home=pick(len(bases) + 1)) for s in steps]
-    members = ['config = {Config}("config", default_value="a")'] if maker.config else []
+    members = ['config = {Config}("config", default_value={{"key_0": "a", "key_1": "b"}})'] if maker.config else []
     if pick(3) == 0:
         members.append('rate = {Parameter}("rate", default=0.1)')
     return FlowText(tuple(steps), imports=pick(4), bases=bases, members=tuple(members))

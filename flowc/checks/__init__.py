@@ -1,4 +1,4 @@
-"""In: a Flow and its Graph. Out: all diagnostics that need no target, as Metaflow's linter (FC2) and decorators (FC31 to FC33) make them."""
+"""In: a Flow and its Graph. Out: all diagnostics that need no target, as Metaflow's linter (FC2) and decorators (FC3) give them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In: a Flow and its Graph. Out: what Metaflow's own decorators refuse when a flow is deployed (FC310 to FC339)."""
+"""In: a Flow and its Graph. Out: what Metaflow's own decorators refuse when a flow is deployed (FC312 to FC339)."""
 
 from __future__ import annotations
 

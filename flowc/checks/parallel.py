@@ -38,7 +38,7 @@ _GOOD = _gang("self.train, num_parallel=4", "@parallel", "after")
 NO_PARALLEL = Code(
     "FC225",
     "num_parallel without @parallel",
-    "`num_parallel` starts a gang of tasks that know of one another; the step it leads to must say with `@parallel` that it is made for that.",
+    "`num_parallel` starts a gang of tasks that know one another; the step it leads to must say with `@parallel` that it is made for that.",
     bad=_gang("self.train, num_parallel=4", "", "after", mark="call"),
     good=_GOOD,
 )

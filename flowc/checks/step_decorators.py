@@ -1,4 +1,4 @@
-"""In: a Step and its Node. Out: what @retry, @timeout, @catch, @secrets and other plain step decorators refuse (FC310 to FC316, FC326)."""
+"""In: a Step and its Node. Out: what @retry, @timeout, @catch, @secrets and the like refuse (FC313 to FC316, FC326, FC337, FC338)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ SHORTEST_TIMEOUT = 60
 """Seconds. Both AWS Batch and Metaflow's @kubernetes refuse less."""
 
 RETRIES = Code(
-    "FC310",
+    "FC337",
     "too many retries",
     "Metaflow keeps six attempts of a task at most: the first, up to four retries, and one for @catch.",
     bad=example("@retry(times=5)  # error" + START_END + END, imports="retry"),
     good=example("@retry(times=4)" + START_END + END, imports="retry"),
 )
 NO_TIME = Code(
-    "FC311",
+    "FC338",
     "timeout of no time",
     "`@timeout` adds up its hours, minutes and seconds; without any of them it would stop the step before it starts.",
     bad=example("@timeout  # error" + START_END + END, imports="timeout"),

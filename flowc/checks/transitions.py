@@ -35,6 +35,11 @@ _GOOD_SWITCH = example("""
         pass
 """)
 
+_FORMS = (
+    'Write self.next(self.a), self.next(self.a, self.b), self.next(self.a, foreach="items") '
+    'or self.next({"x": self.a, "y": self.b}, condition="key").'
+)
+
 MISSING_NEXT = Code(
     "FC214",
     "step without self.next()",
@@ -59,7 +64,8 @@ INVALID_NEXT = Code(
     "FC215",
     "self.next() in no known form",
     "The steps of a flow are known before it runs, so `self.next()` takes only: `self.next(self.a)`, `self.next(self.a, self.b)`, "
-    '`self.next(self.a, foreach="items")`, `self.next(self.a, num_parallel=4)` and `self.next({"x": self.a, "y": self.b}, condition="key")` with keys that '
+    '`self.next(self.a, foreach="items")`, `self.next(self.a, num_parallel=4)` and '
+    '`self.next({"x": self.a, "y": self.b}, condition="key")` with keys that '
     "are strings, numbers or `self.config.key`.",
     bad=example("""
         @step
@@ -200,12 +206,8 @@ def _forms(flow: Flow, graph: Graph) -> list[Diagnostic]:
         if step.name == graph.end:
             continue
         if isinstance(step.transition, InvalidNext):
-            help_ = 'Write self.next(self.a), self.next(self.a, self.b), self.next(self.a, foreach="items") or self.next({"x": self.a, "y": self.b}, condition="key").'
-            found.append(
-                Diagnostic(
-                    INVALID_NEXT, f"step {step.name} has a self.next() in no form that Metaflow knows", step.transition.span, help=help_
-                )
-            )
+            message = f"step {step.name} has a self.next() in no form that Metaflow knows"
+            found.append(Diagnostic(INVALID_NEXT, message, step.transition.span, help=_FORMS))
         elif isinstance(step.transition, NoNext) and not (graph.end is None and len(last) == 1):
             # without an end step, the only step that does not go on was meant to be it: FC202 says so
             help_ = f"Add a self.next() as the last statement of {step.name}, or mark it with `@step(end=True)` where the run ends."
