@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 BAD_VALUE = Code(
     "FC401",
-    "a value that Kubernetes or Metaflow refuses",
-    "Each attribute of @kubernetes and @resources has its form: amounts are positive numbers (memory in MB), names are Kubernetes'.",
-    bad=Example({"flow.py": sample("kubernetes", on_start="@kubernetes(memory='16Gi')")}, line=5, target="argo"),
-    good=Example({"flow.py": sample("kubernetes", on_start="@kubernetes(memory=16384)")}, target="argo"),
+    "a value that Kubernetes refuses",
+    "Metaflow passes most attributes of @kubernetes on unseen. Kubernetes then refuses the pod, when the flow is already running.",
+    bad=Example({"flow.py": sample("kubernetes", on_start="@kubernetes(image_pull_policy='Sometimes')")}, line=5, target="argo"),
+    good=Example({"flow.py": sample("kubernetes", on_start="@kubernetes(image_pull_policy='Always')")}, target="argo"),
 )
 TEMPLATED = Code(
     "FC402",

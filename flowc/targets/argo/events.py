@@ -38,11 +38,11 @@ BOTH = Code(
 )
 MALFORMED = Code(
     "FC426",
-    "a trigger that Metaflow does not understand",
-    "@trigger takes one event or a list of them, each a name or {'name': ..., 'parameters': ...}; @trigger_on_finish takes flows likewise, "
-    "each `Flow`, `project.branch.Flow` or {'name', 'project', 'project_branch'}. No event may occur twice.",
-    bad=_example("@trigger(events=['a', 'a'])", line=4),
-    good=_example("@trigger(events=['a', 'b'])"),
+    "a trigger that no Sensor can be made of",
+    "A Sensor waits for each event once. Projects and branches of flows have letters, digits and `_`, `.`, `@`, `+`, `-`; options are a "
+    "`reset_at` with a cron line.",
+    bad=_example("@trigger_on_finish(flows=['A', 'A'])", line=4, imports="trigger_on_finish"),
+    good=_example("@trigger_on_finish(flows=['A', 'B'])", imports="trigger_on_finish"),
 )
 BAD_EVENT = Code(
     "FC427",

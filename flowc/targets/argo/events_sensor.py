@@ -31,7 +31,7 @@ def sensor(flow: Flow, settings: Settings) -> dict[str, Any] | None:
     found = events(flow, settings)
     if not found:
         return None
-    container = {"name": "main", "resources": {"requests": RESOURCES, "limits": RESOURCES}}
+    container = {"resources": {"requests": RESOURCES, "limits": RESOURCES}}
     metadata = sensor_metadata(flow, settings)
     spec = {
         "template": {

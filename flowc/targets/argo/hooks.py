@@ -41,9 +41,9 @@ INCIDENT = {"notify_on_error": True, "notify_incident_io_api_key": "secret:incid
 HELPER = "def tell():\n    print('done')"
 MALFORMED = Code(
     "FC434",
-    "an exit hook that Metaflow does not understand",
-    "@exit_hook takes lists of functions (or their names), for success, for failure, or both.",
-    bad=Example({"flow.py": sample("exit_hook", "@exit_hook(options={})")}, line=4, target="argo"),
+    "an exit hook that is no list of functions",
+    "@exit_hook takes lists of functions, or of their names. Of a text, Metaflow would take each letter for a function.",
+    bad=Example({"flow.py": sample("exit_hook", "@exit_hook(on_success='tell')", helpers=HELPER)}, line=8, target="argo"),
     good=Example({"flow.py": sample("exit_hook", "@exit_hook(on_success=['tell'])", helpers=HELPER)}, target="argo"),
 )
 LITERAL_SECRET = Code(
@@ -151,9 +151,6 @@ def check(flow: Flow, settings: Settings) -> list[Diagnostic]:
 
 def _check_hook(decorator: Decorator) -> list[Diagnostic]:
     found = []
-    if not decorator.get("on_success") and not decorator.get("on_error"):
-        text = "@exit_hook has neither on_success nor on_error"
-        found.append(Diagnostic(MALFORMED, text, decorator.span, help="name a function: `@exit_hook(on_error=[tell])`"))
     for attribute in ("on_success", "on_error"):
         functions = decorator.get(attribute) or []
         if not isinstance(functions, list) or not all(isinstance(name, str) and re.fullmatch(r"[\w.]+", name) for name in functions):

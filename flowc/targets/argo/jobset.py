@@ -83,7 +83,7 @@ def gang(step: Step, flow: Flow, settings: Settings, args: Sequence[str], shared
 
 def _text(manifest: Mapping[str, Any]) -> str:
     """The manifest as JSON that is still JSON when Argo has filled it in: numbers stand bare, and texts of any kind bring their quotes."""
-    text = json.dumps(manifest, separators=(",", ":"))
+    text = json.dumps(manifest, indent=1)
     text = text.replace(f'"{WORKERS}"', WORKERS)
     return re.sub(r'"\{\{workflow\.parameters\.([-\w]+)\}\}"', r"{{=toJson(workflow.parameters['\1'])}}", text)
 

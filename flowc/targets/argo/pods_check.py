@@ -1,11 +1,11 @@
-"""In: the steps of a Flow and Settings. Out: what in their compute decorators Metaflow, Kubernetes or Argo would refuse."""
+"""In: the steps of a Flow and Settings. Out: what in their compute decorators Kubernetes, Argo or Metaflow's Argo would refuse."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from flowc.diagnostics import Code, Diagnostic, Example, Severity
-from flowc.merging import kubernetes, timeout_seconds
+from flowc.merging import kubernetes
 from flowc.targets.argo.attributes import TEMPLATED, bad_value, has_braces, no_effect
 from flowc.targets.argo.pods import environment, is_reserved
 from flowc.targets.argo.pods_values import problems
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from flowc.settings import Settings
     from flowc.source import Span
 
-MIN_TIMEOUT = 60
 # Linux takes no longer string into the environment of a process.
 ENV_LIMIT = 131_072
 
@@ -38,37 +37,6 @@ OTHER_NAMESPACE = Code(
     "All pods of a workflow run in the namespace of the workflow.",
     bad=_step("@kubernetes(namespace='gpu-jobs')", "kubernetes", line=5),
     good=_step("@kubernetes(namespace='gpu-jobs')", "kubernetes", namespace="gpu-jobs"),
-)
-SHORT_TIMEOUT = Code(
-    "FC404",
-    "a timeout that ends before the pod is up",
-    "On Kubernetes the time of @timeout also limits the pod, so Metaflow asks for 60 seconds at least.",
-    bad=_step("@timeout(seconds=10)", "timeout", line=5),
-    good=_step("@timeout(minutes=10)", "timeout"),
-)
-CAUGHT_GANG = Code(
-    "FC405",
-    "@catch on a step of many nodes",
-    "Metaflow has no fallback for a @parallel step: its nodes succeed or fail together.",
-    bad=Example(
-        {
-            "flow.py": "\n".join(
-                [
-                    "from metaflow import FlowSpec, catch, parallel, step",
-                    "",
-                    "",
-                    "class Gang(FlowSpec):",
-                    *("    @step", "    def start(self):", "        self.next(self.train, num_parallel=2)", ""),
-                    *("    @catch", "    @parallel", "    @step", "    def train(self):", "        self.next(self.join)", ""),
-                    *("    @step", "    def join(self, inputs):", "        self.next(self.end)", ""),
-                    *("    @step", "    def end(self):", "        pass", ""),
-                ]
-            )
-        },
-        line=9,
-        target="argo",
-    ),
-    good=_step("@catch", "catch"),
 )
 RESERVED = Code(
     "FC407",
@@ -109,16 +77,10 @@ def check_step(step: Step, settings: Settings) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     for decorator in step.decorators:
         found += _check_packages(decorator, settings)
-    batch, catch, timeout = step.decorator("batch"), step.decorator("catch"), step.decorator("timeout")
+    batch = step.decorator("batch")
     if batch:
         text = f"step `{step.name}` is to run on AWS Batch"
         found.append(Diagnostic(ON_BATCH, text, batch.span, help="use @resources or @kubernetes for what it needs"))
-    if catch and step.decorator("parallel"):
-        text = f"step `{step.name}` has @catch and @parallel"
-        found.append(Diagnostic(CAUGHT_GANG, text, catch.span, help="leave @catch out, or move it to another step"))
-    if timeout and 0 < timeout_seconds(step) < MIN_TIMEOUT:
-        text = f"step `{step.name}` may take {timeout_seconds(step)} seconds, and Kubernetes needs {MIN_TIMEOUT} at least"
-        found.append(Diagnostic(SHORT_TIMEOUT, text, timeout.span, help="allow it a minute"))
     return found + _check_kubernetes(step, settings) + _check_environment(step)
 
 
@@ -144,8 +106,6 @@ def _check_kubernetes(step: Step, settings: Settings) -> list[Diagnostic]:
     written = step.decorator("kubernetes")
     raw: dict[str, Any] = {name: value.data for name, value in written.attributes.items()} if written else {}
     asked = kubernetes(step)
-    if isinstance(raw.get("node_selector"), str) and asked["node_selector"] is None:
-        asked["node_selector"] = raw["node_selector"]
     found = []
     for attribute, text, remedy in problems(asked):
         found.append(bad_value(f"step `{step.name}`: {text}", span_of(step, attribute), remedy))
