@@ -10,9 +10,10 @@ from flowc.graph import Graph
 from flowc.ir import Flow
 from flowc.settings import Settings
 from flowc.target import Document, Lowered
-from flowc.targets.argo import code, events, events_sensor, names, parameters, schedule, workflow
+from flowc.targets.argo import code, events, events_sensor, hooks, names, parameters, pods_check, schedule, scopes, workflow
 
 RBAC = "rbac.authorization.k8s.io/v1"
+KUBERNETES = "kubernetes/1.33.json"
 # Argo CD and Flux remove what a commit no longer holds; runs that are under way still mount this code.
 KEEP = {"argocd.argoproj.io/sync-options": "Prune=false", "kustomize.toolkit.fluxcd.io/prune": "disabled"}
 
@@ -22,8 +23,11 @@ def check(flow: Flow, graph: Graph, settings: Settings) -> Sequence[Diagnostic]:
     return [
         *names.check(flow, settings),
         *parameters.check(flow),
-        *schedule.check(flow, settings),
+        *schedule.check(flow),
         *events.check(flow, settings),
+        *hooks.check(flow, settings),
+        *pods_check.check(flow, settings),
+        *scopes.check(flow, graph),
         *code.check(flow, settings),
     ]
 
@@ -38,7 +42,7 @@ def lower(flow: Flow, graph: Graph, settings: Settings) -> Lowered:
     if delivery.config_map:
         about = {**_about(delivery.config_map, settings), "annotations": KEEP}
         values = {"metadata": about, "data": delivery.data}
-        documents.append(Document("argo/configmap.yaml.j2", values, schema, f"{delivery.config_map}.configmap.yaml"))
+        documents.append(Document("argo/configmap.yaml.j2", values, KUBERNETES, f"{delivery.config_map}.configmap.yaml"))
     planned = schedule.cron_workflow(flow, settings)
     if planned:
         documents.append(Document("argo/cronworkflow.yaml.j2", planned, schema, f"{name}.cronworkflow.yaml"))
@@ -46,7 +50,7 @@ def lower(flow: Flow, graph: Graph, settings: Settings) -> Lowered:
     if waiting:
         documents.append(Document("argo/sensor.yaml.j2", waiting, "argo/sensor.json", f"{waiting['metadata']['name']}.sensor.yaml"))
     if settings.rbac:
-        documents += _rbac(name, graph, schema, settings)
+        documents += _rbac(name, graph, settings)
     return Lowered(tuple(documents))
 
 
@@ -59,7 +63,7 @@ def _about(name: str, settings: Settings) -> dict[str, Any]:
     return {"name": name, **({"namespace": settings.namespace} if settings.namespace else {})}
 
 
-def _rbac(name: str, graph: Graph, schema: str, settings: Settings) -> Iterator[Document]:
+def _rbac(name: str, graph: Graph, settings: Settings) -> Iterator[Document]:
     """A service account for the pods, with the least that they need."""
     account = settings.service_account or name
     rules = [{"apiGroups": ["argoproj.io"], "resources": ["workflowtaskresults"], "verbs": ["create", "patch"]}]
@@ -73,4 +77,4 @@ def _rbac(name: str, graph: Graph, schema: str, settings: Settings) -> Iterator[
     ]
     for api, kind, rest in objects:
         values = {"api": api, "kind": kind, "metadata": _about(account, settings), "rest": rest}
-        yield Document("argo/rbac.yaml.j2", values, schema, f"{account}.{kind.lower()}.yaml")
+        yield Document("argo/rbac.yaml.j2", values, KUBERNETES, f"{account}.{kind.lower()}.yaml")

@@ -9,7 +9,7 @@ from flowc import merging, runtime
 from flowc.graph import Graph, Node
 from flowc.ir import Flow, Step
 from flowc.settings import Settings
-from flowc.targets.argo import dag, events, metadata, names, parameters, pods, retries
+from flowc.targets.argo import dag, events, hooks, jobset, metadata, names, parameters, pods, retries
 from flowc.targets.argo.code import Delivery
 from flowc.targets.argo.identifiers import argo_name
 
@@ -32,11 +32,12 @@ FIELDS = {
 def values(flow: Flow, graph: Graph, settings: Settings, delivery: Delivery) -> dict[str, Any]:
     """What the template needs; every value is JSON."""
     about = metadata.template_metadata(flow, graph, settings)
+    ending = hooks.hooks(flow, graph, settings)
     return {
         "name": about.pop("name"),
         "metadata": about,
         "entrypoint": dag.ENTRY,
-        "spec": _spec(names.workflow_name(flow, settings), settings, delivery),
+        "spec": _spec(names.workflow_name(flow, settings), settings, delivery, ending.on_exit),
         "arguments": parameters.arguments(flow) + events.event_parameters(flow, settings),
         "workflow_metadata": metadata.workflow_metadata(flow, settings),
         "pod_metadata": metadata.pod_metadata(flow, settings),
@@ -45,13 +46,13 @@ def values(flow: Flow, graph: Graph, settings: Settings, delivery: Delivery) -> 
             "image": settings.image,
             "command": ["python", runtime.SCRIPT],
             "fields": _container(settings, delivery),
-            "env": _environment(flow, settings, delivery),
+            "env": _environment(flow, settings),
         },
         "dags": [_dag(found) for found in dag.dags(graph)],
         "loops": [_loop(loop) for loop in dag.loops(graph)],
         "gates": dag.has_gates(graph),
-        "steps": [_step(flow, graph, graph.nodes[name], settings) for name in graph.order],
-        "extras": [],
+        "steps": [_step(flow, graph, graph.nodes[name], settings, delivery) for name in graph.order],
+        "extras": list(ending.templates),
     }
 
 
@@ -59,16 +60,16 @@ def _given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value not in (None, [], (), {})}
 
 
-def _spec(name: str, settings: Settings, delivery: Delivery) -> dict[str, Any]:
+def _spec(name: str, settings: Settings, delivery: Delivery, on_exit: str | None) -> dict[str, Any]:
     """The fields of the workflow as a whole."""
-    claim = settings.datastore_claim
-    shared = [{"name": "datastore", "persistentVolumeClaim": {"claimName": claim}}] if claim else []
     return _given(
         serviceAccountName=settings.service_account or (name if settings.rbac else None),
+        onExit=on_exit,
         parallelism=settings.max_workers,
+        priority=settings.workflow_priority,
         activeDeadlineSeconds=settings.workflow_timeout,
         imagePullSecrets=[{"name": name} for name in settings.image_pull_secrets],
-        volumes=[{"name": "out", "emptyDir": {}}, *delivery.volumes, *shared],
+        volumes=_volumes(settings, delivery),
     )
 
 
@@ -78,17 +79,27 @@ def _defaults(delivery: Delivery) -> dict[str, Any]:
 
 def _container(settings: Settings, delivery: Delivery) -> dict[str, Any]:
     """What the containers of all steps share, beside image, command and environment."""
-    shared = [{"name": "datastore", "mountPath": settings.datastore_root}] if settings.datastore_claim and settings.datastore_root else []
     return _given(
         imagePullPolicy=settings.image_pull_policy,
         envFrom=pods.default_env_from(settings),
         resources=pods.default_resources(),
         terminationMessagePolicy="FallbackToLogsOnError",
-        volumeMounts=[{"name": "out", "mountPath": OUT}, *delivery.mounts, *shared],
+        volumeMounts=_mounts(settings, delivery),
     )
 
 
-def _environment(flow: Flow, settings: Settings, delivery: Delivery) -> list[dict[str, Any]]:
+def _volumes(settings: Settings, delivery: Delivery) -> list[Mapping[str, Any]]:
+    claim = settings.datastore_claim
+    shared = [{"name": "datastore", "persistentVolumeClaim": {"claimName": claim}}] if claim else []
+    return [{"name": "out", "emptyDir": {}}, *delivery.volumes, *shared]
+
+
+def _mounts(settings: Settings, delivery: Delivery) -> list[Mapping[str, Any]]:
+    shared = [{"name": "datastore", "mountPath": settings.datastore_root}] if settings.datastore_claim and settings.datastore_root else []
+    return [{"name": "out", "mountPath": OUT}, *delivery.mounts, *shared]
+
+
+def _environment(flow: Flow, settings: Settings) -> list[dict[str, Any]]:
     """The variables of all steps, in one order."""
     emit = f"--with=argo_workflows_internal:auto-emit-argo-events={int(settings.auto_emit_events)}"
     plain = {
@@ -143,25 +154,35 @@ def _loop(loop: dag.Loop) -> dict[str, Any]:
     }
 
 
-def _step(flow: Flow, graph: Graph, node: Node, settings: Settings) -> dict[str, Any]:
+def _step(flow: Flow, graph: Graph, node: Node, settings: Settings, delivery: Delivery) -> dict[str, Any]:
     """The template of a step: what it takes and gives, its arguments, and what sets its pod apart."""
     step = flow.steps[node.name]
+    inputs = _inputs(graph, node)
+    if node.parallel_step:
+        shared = jobset.Shared(
+            command=["python", runtime.SCRIPT],
+            env=_environment(flow, settings),
+            volumes=_volumes(settings, delivery),
+            mounts=_mounts(settings, delivery),
+        )
+        gang = jobset.gang(step, flow, settings, _arguments(graph, step, node), shared)
+        return {"name": argo_name(node.name), "fields": {**inputs, **gang.template}, "resource": gang.resource}
     pod = pods.pod(step, settings)
-    inputs = [*(["path"] if dag.in_foreach(graph, node) else []), *(["round"] if node.loops else [])]
     container = dict(pod.container)
     if node.name == graph.start:
         container["env"] = [*container.get("env", []), *_parameters(flow)]
-    fields = _given(
-        inputs=_given(parameters=[{"name": name} for name in inputs]),
-        outputs=_given(parameters=_outputs(node)),
-    )
     return {
         "name": argo_name(node.name),
-        "fields": {**fields, **pod.template},
+        "fields": {**inputs, **_given(outputs=_given(parameters=_outputs(node))), **pod.template},
         "args": _arguments(graph, step, node),
         "container": _given(**container),
         "resource": None,
     }
+
+
+def _inputs(graph: Graph, node: Node) -> dict[str, Any]:
+    needed = {"path": dag.in_foreach(graph, node), "round": node.loops, "num-parallel": node.parallel_step}
+    return _given(inputs=_given(parameters=[{"name": name} for name, wanted in needed.items() if wanted]))
 
 
 def _arguments(graph: Graph, step: Step, node: Node) -> list[str]:
