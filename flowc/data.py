@@ -1,4 +1,4 @@
-"""In: the path of a shipped data file (`templates/argo/x.j2`, `schemas/argo/3.7.json`). Out: its text, in a checkout, an editable install and a wheel alike."""
+"""In: the path of a file under templates/ or schemas/. Out: its text, in a checkout, an editable install and a wheel alike."""
 
 from __future__ import annotations
 

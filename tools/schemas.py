@@ -11,10 +11,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 ROOT = Path(__file__).resolve().parent.parent / "schemas"
 Schema = dict[str, Any]
@@ -58,10 +60,11 @@ OUTPUTS: Mapping[str, Source] = {
 }
 
 # Where upstream's files say less or other than the Go types that read the objects.
-TEXT_OR_NUMBER: Schema = {"type": ["string", "number"]}
+# The grammar of apimachinery's resource.ParseQuantity, which reads them when the object is decoded.
+QUANTITY = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$"
 AMENDED: Mapping[str, Schema] = {
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": {"type": ["string", "integer"]},
-    "io.k8s.apimachinery.pkg.api.resource.Quantity": TEXT_OR_NUMBER,
+    "io.k8s.apimachinery.pkg.api.resource.Quantity": {"type": ["string", "number"], "pattern": QUANTITY},
     ARGO + "Amount": {"type": "number"},
     ARGO + "NoneStrategy": {"type": "object", "additionalProperties": False},
     ARGO + "ZipStrategy": {"type": "object", "additionalProperties": False},
@@ -74,7 +77,7 @@ NOT_REQUIRED: Mapping[str, tuple[str, ...]] = {"io.k8s.api.core.v1.Container": (
 SERVER_FIELDS = {META + "ObjectMeta": ("managedFields", "selfLink")}
 # JobSet's file refers to Kubernetes' definitions by short names.
 SHORT_NAMES = {"v1.ObjectMeta": META + "ObjectMeta", "v1.JobTemplateSpec": "io.k8s.api.batch.v1.JobTemplateSpec"}
-KEPT = ("type", "enum", "required", "minItems", "pattern")
+KEPT = ("type", "enum", "required")
 DROPPED = ("description", "title", "format", "default", "$id", "const")
 
 
@@ -126,7 +129,9 @@ def definitions(source: Source) -> dict[str, Schema]:
     go = shutil.which("go") or "/usr/local/go/bin/go"
     command = [go, "mod", "download", "-json", source.module]
     # Outside of any module, so that no go.mod of the caller's has a say.
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env={**os.environ, "GOFLAGS": "-mod=mod", "GO111MODULE": "on"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=ROOT, env={**os.environ, "GOFLAGS": "-mod=mod", "GO111MODULE": "on"}
+    )
     found: dict[str, Schema] = json.loads((Path(json.loads(done.stdout)["Dir"]) / source.path).read_text(encoding="utf-8"))["definitions"]
     return found
 

@@ -1,4 +1,4 @@
-"""In: Documents (template, values, schema). Out: Artifacts: objects rendered, parsed back, judged by upstream's schema, and their YAML text."""
+"""In: Documents (template, values, schema). Out: Artifacts: objects rendered, parsed back and judged by upstream's schema, as YAML."""
 
 from __future__ import annotations
 

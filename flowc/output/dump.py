@@ -16,7 +16,7 @@ from flowc.diagnostics import OutputBug
 
 # A letter first (after dashes or slashes), then nothing that could start a comment, a key, a tag, an alias or a template expression.
 _PLAIN = re.compile(r"(?:--?|[/_$])?[A-Za-z](?:[A-Za-z0-9_./@%+=,;()*&!?<>|$~^'\\-]|:(?! |\Z)| (?![ #]|\Z))*\Z", re.ASCII)
-_WORDS = frozenset("y n yes no on off true false null nan inf infinity".split())
+_WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity"])
 # What may not stand raw in YAML: controls, the line breaks of YAML 1.1 (NEL, LS, PS), the BOM, non-characters.
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _NOT_IN_BLOCK = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")

@@ -17,14 +17,48 @@ from flowc.diagnostics import OutputBug
 from flowc.output.dump import dump, scalar
 
 # What some YAML reader takes for a boolean, null, number, date, merge key, comment, alias, tag or template.
-MISREADABLE = (
-    "y n Y N yes no Yes NO on off On OFF true false True FALSE null Null NULL ~ = << 1e3 1E3 1e+3 .5 5. 0o7 0x1F 0b1 012 08 1_000 1:30 1:30:45 "
-    "190:20:30 .inf -.inf +.inf .Inf .nan .NaN inf nan Infinity -1 +1 1 0 -0 1.5 2024-01-01 2024-01-01T00:00:00Z - -- --- ... ? : :: ! !! & * | > "
-    "@ ` % %YAML # a# [ ] { } {} [] , {{x}} {{=a}} {%x%} $x ${x} 'a' \"a\" \\ \\n a:b a: :a x=y -y --y /y 10Gi 3.11 python:3.11 1e 0e0 e1 +e1 _1 "
-    "0.1.2 1,000 1__0 0b 0o 0x NaN Null, y: n: <<: =a"
-).split() + ["", " ", "  a", "a  ", "\t", "a\tb", "\ta", "a #b", "a# b", "a: b", "a :b", "- a", "? a", "a\n", "\na", "a\n\n", "\n", "\n\n"]
-MISREADABLE += [" a\nb", "a\n b", "a\n\n  b\n", "a \nb", "a\n \nb", "a\n ", "\n a", "a\n\tb", "\ta\nb", "a\r\nb", "a\rb", "é", "日本\nx", "😀", "a\x00b", "\x85", "a\u2028b"]
-MISREADABLE += ["a\x85b\nc", "\ufeffa", "a\x7fb", "\x1b[0m\nx", "---\na", "a\n---\nb", "...\nx", "#!/bin/sh\necho\n", "# c\na: b\n", "'\n'", '"\n"', "%a\nb", "\ud7ff\ue000"]
+WORDS = """
+y n Y N yes no Yes NO on off On OFF true false True FALSE null Null NULL ~ = << 1e3 1E3 1e+3 .5 5. 0o7 0x1F 0b1 012 08 1_000 1:30 1:30:45
+190:20:30 .inf -.inf +.inf .Inf .nan .NaN inf nan Infinity -1 +1 1 0 -0 1.5 2024-01-01 2024-01-01T00:00:00Z - -- --- ... ? : :: ! !! & * | >
+@ ` % %YAML # a# [ ] { } {} [] , {{x}} {{=a}} {%x%} $x ${x} 'a' "a" \\ \\n a:b a: :a x=y -y --y /y 10Gi 3.11 python:3.11 1e 0e0 e1 +e1 _1
+0.1.2 1,000 1__0 0b 0o 0x NaN Null, y: n: <<: =a
+"""
+MISREADABLE = [*WORDS.split(), "", " ", "  a", "a  ", "\t", "a\tb", "\ta", "a #b", "a# b", "a: b", "a :b", "- a", "? a"]
+MISREADABLE += ["a\n", "\na", "a\n\n", "\n", "\n\n"]
+MISREADABLE += [
+    " a\nb",
+    "a\n b",
+    "a\n\n  b\n",
+    "a \nb",
+    "a\n \nb",
+    "a\n ",
+    "\n a",
+    "a\n\tb",
+    "\ta\nb",
+    "a\r\nb",
+    "a\rb",
+    "é",
+    "日本\nx",
+    "😀",
+    "a\x00b",
+    "\x85",
+    "a\u2028b",
+]
+MISREADABLE += [
+    "a\x85b\nc",
+    "\ufeffa",
+    "a\x7fb",
+    "\x1b[0m\nx",
+    "---\na",
+    "a\n---\nb",
+    "...\nx",
+    "#!/bin/sh\necho\n",
+    "# c\na: b\n",
+    "'\n'",
+    '"\n"',
+    "%a\nb",
+    "\ud7ff\ue000",
+]
 
 NASTY = st.one_of(
     st.sampled_from(MISREADABLE),
@@ -70,7 +104,10 @@ def test_misreadable_text_survives_in_every_place(text: str) -> None:
     assert same(yaml12(dump(value)), value)
 
 
-@pytest.mark.parametrize("text", [m for m in MISREADABLE if m.lower() in ("y", "n", "yes", "no", "on", "off", "true", "false", "null", "1e3", "012", "1:30", "{{x}}")])
+@pytest.mark.parametrize(
+    "text",
+    [m for m in MISREADABLE if m.lower() in ("y", "n", "yes", "no", "on", "off", "true", "false", "null", "1e3", "012", "1:30", "{{x}}")],
+)
 def test_text_that_a_reader_takes_for_another_type_is_quoted(text: str) -> None:
     """Go's YAML reader knows booleans that PyYAML does not (`y`, `n`), so the text itself is judged here."""
     assert scalar(text).startswith('"') or text == "{{x}}"
@@ -86,10 +123,18 @@ def test_the_layout_is_the_one_of_kubernetes_manuals() -> None:
     value = {
         "kind": "X",
         "metadata": {"name": "a", "labels": {}},
-        "spec": {"args": ["--path", "3-0"], "empty": [], "code": "import a\n\nif a:\n    b()\n", "kept": "a\n\n", "cut": "a\nb", "deep": [[1, 2], [{"a": 1.5}]]},
+        "spec": {
+            "args": ["--path", "3-0"],
+            "empty": [],
+            "code": "import a\n\nif a:\n    b()\n",
+            "kept": "a\n\n",
+            "cut": "a\nb",
+            "deep": [[1, 2], [{"a": 1.5}]],
+        },
     }
     assert dump(value) == (
-        "kind: X\nmetadata:\n  name: a\n  labels: {}\nspec:\n  args:\n  - --path\n  - \"3-0\"\n  empty: []\n  code: |\n    import a\n\n    if a:\n        b()\n"
+        'kind: X\nmetadata:\n  name: a\n  labels: {}\nspec:\n  args:\n  - --path\n  - "3-0"\n  empty: []\n'
+        "  code: |\n    import a\n\n    if a:\n        b()\n"
         "  kept: |+\n    a\n\n  cut: |-\n    a\n    b\n  deep:\n  - - 1\n    - 2\n  - - a: 1.5\n"
     )
 

@@ -1,16 +1,18 @@
-"""In: the finished objects of a flow. Out: what the cluster would refuse of them: sizes, names, labels and environments as diagnostics, all else as OutputBug."""
+"""In: the finished objects of a flow. Out: what the cluster would refuse: diagnostics where a flow can cause it, OutputBug where not."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowc.diagnostics import Code, Diagnostic, Example, OutputBug
-from flowc.ir import Flow
-from flowc.settings import Settings
 from flowc.targets.argo import rules_cron, rules_size, rules_template
 from flowc.targets.argo.samples import sample
+
+if TYPE_CHECKING:
+    from flowc.ir import Flow
+    from flowc.settings import Settings
 
 _NAME_LIMITS = {"CronWorkflow": 52, "WorkflowTemplate": 63, "Sensor": 63}
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
@@ -128,7 +130,7 @@ def _metadata(value: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
     for part in ("workflowMetadata", "podMetadata"):
         yield f"spec.{part}", spec.get(part, {})
     for template in spec.get("templates", ()):
-        yield f"template {template['name']}", template.get("metadata", {})
+        yield f"template {template.get('name')}", template.get("metadata", {})
 
 
 def _keys(flow: Flow, where: str, metadata: Mapping[str, Any]) -> Iterator[Diagnostic]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 _TOKEN = re.compile(r"\s*(?:(&&|\|\||[!()])|([A-Za-z0-9][-A-Za-z0-9]*)(?:\.([A-Za-z]+))?)")
 _RESULTS = frozenset(("Succeeded", "Failed", "Errored", "Skipped", "Omitted", "Daemoned"))
@@ -12,16 +14,16 @@ _RESULTS_OF_ITEMS = frozenset(("AnySucceeded", "AllFailed"))
 _ITEMS = ("withItems", "withParam", "withSequence")
 
 
-class Refused(Exception):
+class DependsError(Exception):
     """A `depends` that is not in the grammar."""
 
 
 def names(depends: str) -> list[tuple[str, str | None]]:
-    """The tasks that an expression names, each with the result it asks for (None: that of a bare name); Refused where it does not parse."""
+    """The tasks that an expression names, each with the result it asks for (None where it names none); DependsError outside of the grammar."""
     tokens = _tokens(depends)
     end = _either(tokens, 0)
     if end != len(tokens):
-        raise Refused(f"does not parse at {tokens[end][0] or tokens[end][1]!r}")
+        raise DependsError(f"does not parse at {tokens[end][0] or tokens[end][1]!r}")
     return [(name, result) for _, name, result in tokens if name]
 
 
@@ -32,7 +34,7 @@ def _tokens(text: str) -> list[tuple[str, str, str | None]]:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            raise Refused(f"does not parse at {text[at:]!r}")
+            raise DependsError(f"does not parse at {text[at:]!r}")
         tokens.append((match[1] or "", match[2] or "", match[3]))
         at = match.end()
     return tokens
@@ -50,15 +52,15 @@ def _term(tokens: Sequence[tuple[str, str, str | None]], at: int) -> int:
     while at < len(tokens) and tokens[at][0] == "!":
         at += 1
     if at >= len(tokens):
-        raise Refused("ends where a task is due")
+        raise DependsError("ends where a task is due")
     operator, name, _ = tokens[at]
     if name:
         return at + 1
     if operator != "(":
-        raise Refused(f"has {operator!r} where a task is due")
+        raise DependsError(f"has {operator!r} where a task is due")
     at = _either(tokens, at + 1)
     if at >= len(tokens) or tokens[at][0] != ")":
-        raise Refused("has a parenthesis that nothing closes")
+        raise DependsError("has a parenthesis that nothing closes")
     return at + 1
 
 
@@ -78,7 +80,7 @@ def problems(tasks: Sequence[Mapping[str, Any]], parents: dict[str, list[str]]) 
         waits = parents.setdefault(name, [])
         try:
             named = names(task["depends"]) if task.get("depends") else [(d, None) for d in task.get("dependencies", ())]
-        except Refused as refused:
+        except DependsError as refused:
             yield f"task {name}: depends {task['depends']!r} {refused}"
             continue
         for other, result in named:

@@ -13,13 +13,11 @@ _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _PATH = re.compile(rf"(?<![\w.])({_ROOTS}(?:\??\.[A-Za-z_]\w*|\[(?:{_QUOTED})\])*)(?![\w(])|{_QUOTED}")
 _PART = re.compile(rf"\??\.([A-Za-z_]\w*)|\[({_QUOTED})\]")
 
-_WORKFLOW = frozenset(
-    "workflow." + name
-    for name in (
-        "name namespace mainEntrypoint serviceAccountName uid status duration scheduledTime creationTimestamp "
-        "creationTimestamp.RFC3339 creationTimestamp.s annotations annotations.json labels labels.json"
-    ).split()
-)
+_FACTS = """
+name namespace mainEntrypoint serviceAccountName uid status duration scheduledTime creationTimestamp creationTimestamp.RFC3339
+creationTimestamp.s annotations annotations.json labels labels.json
+"""
+_WORKFLOW = frozenset(f"workflow.{fact}" for fact in _FACTS.split())
 _RETRY = frozenset(("retries", "lastRetry.exitCode", "lastRetry.status", "lastRetry.duration", "lastRetry.message"))
 _ANYWHERE = frozenset(("node.name", "tasks.name", "steps.name"))
 _NODE_FACTS = ("id", "startedAt", "finishedAt", "hostNodeName", "status", "ip")

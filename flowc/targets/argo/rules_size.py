@@ -1,14 +1,16 @@
-"""In: a finished object. Out: diagnostics where it comes near, or over, what etcd, Kubernetes, Argo and Linux take, with what makes it large."""
+"""In: a finished object. Out: diagnostics where it nears or passes what etcd, Kubernetes, Argo and Linux take, with what makes it large."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowc.diagnostics import Code, Diagnostic, Example, Severity
-from flowc.ir import Flow, Step
 from flowc.targets.argo.samples import sample
+
+if TYPE_CHECKING:
+    from flowc.ir import Flow, Step
 
 OBJECT_LIMIT = 1024 * 1024
 VARIABLE_LIMIT = 128 * 1024
@@ -33,14 +35,14 @@ LARGE = Code(
 TOO_LARGE = Code(
     "FC531",
     "the output is larger than Argo takes",
-    "Argo refuses a workflow of more than 1 MiB (MAX_WORKFLOW_SIZE), and etcd one of more than 1.5 MiB. At 90 % there is no room left to run.",
+    "Argo refuses a workflow of more than 1 MiB (MAX_WORKFLOW_SIZE), and etcd one of more than 1.5 MiB. At 90 % no room is left to run.",
     bad=_parameter(1_000_000),
     good=_parameter(1_000),
 )
 LONG_VARIABLE = Code(
     "FC532",
     "an environment variable or argument longer than Linux takes",
-    "Linux starts no process with an environment variable or an argument of 128 KiB or more, so the pod of this step would fail at its start.",
+    "Linux starts no process with an environment variable or an argument of 128 KiB or more, so the pod of this step would never start.",
     bad=Example({"flow.py": sample("environment", on_start="@environment(vars={'TABLE': 'x' * 140_000})")}, line=7, target="argo"),
     good=Example({"flow.py": sample("environment", on_start="@environment(vars={'TABLE': 'x' * 1_000})")}, target="argo"),
 )
@@ -54,8 +56,8 @@ LONG_ANNOTATIONS = Code(
 LONG_TEMPLATE = Code(
     "FC534",
     "a step longer than Argo hands to a pod",
-    "Argo hands a step's whole template to its pod in one environment variable. Past 128 KiB, where Linux takes none, it makes a ConfigMap for every pod instead, "
-    "which Argo's standard installation does not allow its controller to do.",
+    "Argo hands a step's whole template to its pod in one environment variable. Past 128 KiB, where Linux takes none, it makes a ConfigMap "
+    "for every pod instead, which Argo's standard installation does not allow its controller to do.",
     bad=Example(
         {"flow.py": sample("environment", on_start="@environment(vars={'A': 'x' * 70_000, 'B': 'x' * 70_000})")}, line=7, target="argo"
     ),
@@ -73,12 +75,12 @@ def sizes(flow: Flow, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
     """Judge the object as compact JSON, which is what Argo and Kubernetes measure."""
     spec = value.get("spec", {})
     templates = spec.get("templates", ()) if isinstance(spec, Mapping) else ()
-    parts = {f"template {t['name']}": _size(t) for t in templates}
+    parts = {f"template {t.get('name')}": _size(t) for t in templates}
     if isinstance(spec, Mapping):
         parts |= {f"spec.{key}": _size(item) for key, item in spec.items() if key != "templates"}
     parts |= {key: _size(item) for key, item in value.items() if key != "spec"}
     yield from _whole(flow, str(value.get("kind")), parts)
-    holders = [("metadata", value), *((f"template {t['name']}", t) for t in templates)]
+    holders = [("metadata", value), *((f"template {t.get('name')}", t) for t in templates)]
     for where, holder in holders:
         annotations = holder.get("metadata", {}).get("annotations", {})
         total = sum(len(key.encode()) + len(text.encode()) for key, text in annotations.items())
@@ -90,7 +92,7 @@ def sizes(flow: Flow, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
         defaults = spec.get("templateDefaults", {})
         inherited = _size(defaults)
         for template in templates:
-            yield from _handed_over(flow, template, parts[f"template {template['name']}"] + inherited)
+            yield from _handed_over(flow, template, parts[f"template {template.get('name')}"] + inherited)
         for template in (defaults, *templates):
             yield from _variables(flow, template)
 
@@ -108,8 +110,9 @@ def _whole(flow: Flow, kind: str, parts: Mapping[str, int]) -> Iterator[Diagnost
 def _handed_over(flow: Flow, template: Mapping[str, Any], size: int) -> Iterator[Diagnostic]:
     """`size` counts what template and defaults share twice, which is a few names."""
     if size > VARIABLE_LIMIT and "dag" not in template and "steps" not in template:
-        step = step_of(flow, template["name"])
-        message = f"the template {template['name']} has {size:,} bytes with what all steps share, more than the {VARIABLE_LIMIT:,} that Argo hands to a pod"
+        name = template.get("name", "")
+        step = step_of(flow, name)
+        message = f"the template {name} has {size:,} bytes with what all steps share; Argo hands {VARIABLE_LIMIT:,} to a pod"
         help = "shorten its texts, take code out of the manifest with `--code image`, or let Argo's controller create ConfigMaps"  # noqa: A001 - the field's name
         yield Diagnostic(LONG_TEMPLATE, message, step.span if step else flow.span, help=help)
 
@@ -124,7 +127,9 @@ def _variables(flow: Flow, template: Mapping[str, Any]) -> Iterator[Diagnostic]:
             step = step_of(flow, template.get("name", ""))
             owner = f"step {step.name}" if step else "every step"
             message = f"{what} of {owner} has {size:,} bytes, more than the {VARIABLE_LIMIT:,} that Linux takes"
-            yield Diagnostic(LONG_VARIABLE, message, step.span if step else flow.span, help="keep the text in a file or an artifact that the step reads")
+            yield Diagnostic(
+                LONG_VARIABLE, message, step.span if step else flow.span, help="keep the text in a file or an artifact that the step reads"
+            )
 
 
 def _size(value: Any) -> int:

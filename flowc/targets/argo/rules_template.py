@@ -1,4 +1,4 @@
-"""In: the spec of a WorkflowTemplate. Out: what Argo's own validation would refuse (its workflow/validate/validate.go), and what it overlooks but fails on later."""
+"""In: the spec of a WorkflowTemplate. Out: what Argo's validation (validate.go) would refuse, and what it overlooks and then fails on."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ def problems(spec: Mapping[str, Any]) -> Iterator[str]:
     """Each problem as a sentence without its full stop."""
     templates = spec.get("templates", ())
     yield from _names(templates, "spec.templates", _NAME)
-    by_name: dict[str, Template] = {t["name"]: t for t in templates if "name" in t}
+    by_name: dict[str, Template] = {t["name"]: t for t in templates if t.get("name")}
     yield from _arguments(spec.get("arguments", {}), "spec.arguments", needs_values=False)
     roots = list(_roots(spec))
     for where, name in roots:
         if name not in by_name:
             yield f"{where} names the template {name}, which does not exist"
     yield from (f"template {name} is used by nothing" for name in _unused(by_name, [name for _, name in roots]))
-    for name in {spec.get("entrypoint")} & by_name.keys():
+    first = by_name.get(spec.get("entrypoint", ""))
+    if first is not None:
         supplied = _argument_names(spec.get("arguments", {}))
-        yield from (f"entrypoint {name} {problem}" for problem in _unsupplied(by_name[name], supplied))
+        yield from (f"entrypoint {first['name']} {problem}" for problem in _unsupplied(first, supplied))
     globals_ = rules_scope.of_workflow(spec)
     outside = {key: value for key, value in spec.items() if key not in ("templates", "templateDefaults")}
     yield from (f"spec {problem}" for problem in rules_scope.unresolved(outside, globals_.__contains__))
@@ -134,9 +135,9 @@ def _template(template: Template, defaults: Template) -> Iterator[str]:
         yield "has no image, and templateDefaults give none"
     if kind == "resource":
         yield from _resource(template["resource"])
-    if kind == "containerSet" and (inputs.get("artifacts") or outputs):
-        if all(c["name"] != "main" for c in template["containerSet"]["containers"]):
-            yield "has inputs or outputs but no container called main"
+    served = kind == "containerSet" and (inputs.get("artifacts") or outputs)
+    if served and all(c["name"] != "main" for c in template["containerSet"]["containers"]):
+        yield "has inputs or outputs but no container called main"
 
 
 def _limits(template: Template, kind: str) -> Iterator[str]:
@@ -174,7 +175,10 @@ def _artifacts(template: Template, defaults: Template, *, leaf: bool) -> Iterato
     paths: dict[str, str] = {}
     own = [m["mountPath"] for m in template["container"].get("volumeMounts", ())]
     inherited = {m["mountPath"] for m in defaults.get("container", {}).get("volumeMounts", ())} - set(own)
-    placed = [*((path, "a volume") for path in (*own, *inherited)), *((a.get("path", ""), "an artifact") for a in (*inputs, *from_defaults))]
+    placed = [
+        *((path, "a volume") for path in (*own, *inherited)),
+        *((a.get("path", ""), "an artifact") for a in (*inputs, *from_defaults)),
+    ]
     for path, what in placed:
         if path in paths:
             yield f"puts {what} at {path}, where {paths[path]} is already"
@@ -187,11 +191,18 @@ def _output(output: Mapping[str, Any], kind: str) -> Iterator[str]:
         yield "needs exactly one of value and valueFrom"
     if source is None:
         return
-    ways = [way for way in ("path", "jqFilter", "jsonPath", "parameter", "expression", "supplied") if way in source]
+    ways = [way for way in ("path", "jqFilter", "jsonPath", "parameter", "expression") if source.get(way)] + ["supplied"] * (
+        "supplied" in source
+    )
     if len(ways) != 1:
         yield f"takes its value from {' and '.join(ways) or 'nowhere'}, not from one place"
         return
-    allowed = {"resource": ("jqFilter", "jsonPath"), "dag": ("parameter", "expression"), "steps": ("parameter", "expression"), "suspend": ("supplied",)}
+    allowed = {
+        "resource": ("jqFilter", "jsonPath"),
+        "dag": ("parameter", "expression"),
+        "steps": ("parameter", "expression"),
+        "suspend": ("supplied",),
+    }
     if ways[0] not in allowed.get(kind, ("path",)):
         yield f"takes its value from {ways[0]}, which a template of type {kind} does not have"
     if "globalName" in output and not _PARAMETER_NAME.fullmatch(output["globalName"]):
@@ -253,8 +264,9 @@ def _holders(template: Template, by_name: Mapping[str, Template], known: frozens
     else:
         before: list[str] = []
         for group in template["steps"]:
-            parents |= {step["name"]: list(before) for step in group}
-            before = [step["name"] for step in group] or before
+            named = [step["name"] for step in group if "name" in step]
+            parents |= {name: list(before) for name in named}
+            before = named or before
     cyclic = rules_depends.order(parents)[1]
     if cyclic:
         yield f"has a cycle through {', '.join(cyclic[:5])}"
@@ -270,7 +282,9 @@ def _holders(template: Template, by_name: Mapping[str, Template], known: frozens
     yield from rules_scope.unresolved(outside, at_end)
 
 
-def _reach(known: frozenset[str], facts: Mapping[str, frozenset[str]], past: Any, holder: Mapping[str, Any], prefix: str) -> rules_scope.Knows:
+def _reach(
+    known: frozenset[str], facts: Mapping[str, frozenset[str]], past: Any, holder: Mapping[str, Any], prefix: str
+) -> rules_scope.Knows:
     """What a task may refer to: the template's names, its items, the facts of tasks that finished before it and, in hooks, its own."""
     item = rules_scope.of_items(holder)
     own = holder.get("name") if "hooks" in holder else None
