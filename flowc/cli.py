@@ -71,7 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; nothing but a bug of Python itself escapes."""
     try:
-        flowc.main(args=None if arguments is None else list(arguments), prog_name="flowc", standalone_mode=False)
+        # not `flowc.main(...)`: that has its own exit codes for an interrupt and a broken pipe
+        with flowc.make_context("flowc", list(sys.argv[1:] if arguments is None else arguments)) as ctx:
+            flowc.invoke(ctx)
         sys.stdout.flush()
     except click.exceptions.Exit as error:
         return error.exit_code

@@ -132,7 +132,7 @@ def _malformed(source: SourceFile) -> Iterator[Diagnostic]:
                 MALFORMED,
                 "the comment names no diagnostic that it silences",
                 span,
-                help="write it as `# flowc: ignore[FC301]`, codes separated by commas",
+                help="Write it as `# flowc: ignore[FC301]`, codes separated by commas.",
             )
 
 
@@ -185,7 +185,7 @@ def _judge(
                     UNKNOWN,
                     f"there is no diagnostic {code} to silence",
                     suppression.span,
-                    help="remove it; `flowc explain` lists the codes",
+                    help="Remove it; `flowc explain` lists the codes.",
                 )
             elif (suppression.span.path, suppression.line, code) in used:
                 continue
@@ -194,10 +194,10 @@ def _judge(
                     IMPOSSIBLE,
                     f"{code} cannot be silenced: nothing right can be written after it",
                     suppression.span,
-                    help=f"remove the comment and mend what {code} reports",
+                    help=f"Remove the comment and mend what {code} reports.",
                 )
             elif complete and code[2] not in "45":
-                yield Diagnostic(UNUSED, f"nothing to silence: {code} is not reported here", suppression.span, help="remove the comment")
+                yield Diagnostic(UNUSED, f"nothing to silence: {code} is not reported here", suppression.span, help="Remove the comment.")
 
 
 def _never(code: str) -> bool:

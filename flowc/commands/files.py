@@ -110,20 +110,20 @@ def decode(path: str, data: bytes) -> tuple[SourceFile | None, list[Diagnostic]]
             line = _cookie_line(data)
             span = Span(path, line, 1, line, 2)
             message = f"{path}: Python does not take its coding line: {error.msg}"
-            return None, [Diagnostic(COOKIE, message, span, help="remove the coding line and save the file as UTF-8")]
+            return None, [Diagnostic(COOKIE, message, span, help="Remove the coding line and save the file as UTF-8.")]
         encoding = "utf-8"
     if not encoding.startswith("utf-8") and not data.isascii():
         return None, [_not_utf8(path, f"is written in {encoding}", 1, 1)]
     bad = _bad_utf8(data)
     if bad is not None:
-        line, column = bad
-        return None, [_not_utf8(path, f"has a byte on line {line} that is no UTF-8", line, column)]
+        line, column, value = bad
+        return None, [_not_utf8(path, f"is no UTF-8 text: there is a byte 0x{value:02x} on line {line}", line, column)]
     text = data.decode("utf-8-sig")
     return SourceFile(path, text.replace("\r\n", "\n").replace("\r", "\n")), []
 
 
-def _bad_utf8(data: bytes) -> tuple[int, int] | None:
-    """Line and column of the first byte that is no UTF-8, or of a null, which no text has."""
+def _bad_utf8(data: bytes) -> tuple[int, int, int] | None:
+    """Line, column and value of the first byte that is no UTF-8, or of a null, which no text has."""
     try:
         data.decode()
         where = data.find(b"\0")
@@ -133,13 +133,13 @@ def _bad_utf8(data: bytes) -> tuple[int, int] | None:
         return None
     before = data[:where]
     start = before.rfind(b"\n") + 1
-    return before.count(b"\n") + 1, len(before[start:].decode(errors="replace")) + 1
+    return before.count(b"\n") + 1, len(before[start:].decode(errors="replace")) + 1, data[where]
 
 
 def _not_utf8(path: str, what: str, line: int, column: int) -> Diagnostic:
     from flowc.frontend.modules import ENCODING
 
-    return Diagnostic(ENCODING, f"{path} {what}", Span(path, line, column, line, column + 1), help="save the file as UTF-8")
+    return Diagnostic(ENCODING, f"{path} {what}", Span(path, line, column, line, column + 1), help="Save the file as UTF-8.")
 
 
 def _cookie_line(data: bytes) -> int:
@@ -182,6 +182,7 @@ def write(files: Mapping[str, str]) -> None:
     PathError says what stood in the way. What is no regular file (/dev/stdout, a FIFO) is written straight into.
     """
     staged: list[tuple[str, str]] = []
+    path = ""
     try:
         for path, text in files.items():
             data = text.encode()
@@ -197,7 +198,7 @@ def write(files: Mapping[str, str]) -> None:
             os.replace(*staged[0])
             staged.pop(0)
     except OSError as error:
-        raise PathError(f"{shown(error.filename or path)} cannot be written: {error.strerror or error}") from error
+        raise PathError(f"{shown(path)} cannot be written: {error.strerror or error}") from error
     finally:
         for temporary, _ in staged:
             os.unlink(temporary)

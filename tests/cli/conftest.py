@@ -20,5 +20,5 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "broken.py").write_text(BROKEN)
     (tmp_path / "two.py").write_text(HELLO + HELLO.replace("HelloFlow", "OtherFlow"))
     (tmp_path / "common.py").write_text("GPU = 1\n")
-    (tmp_path / "syntax.py").write_text("def f(:\n")
+    (tmp_path / "syntax.py").write_text("from metaflow import FlowSpec\n\ndef f(:\n")
     return tmp_path

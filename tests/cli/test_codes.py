@@ -26,12 +26,14 @@ CODES = sorted(known_codes())
 
 def _reported(example: Example) -> list[Diagnostic]:
     files = {path: text.encode() if isinstance(text, str) else text for path, text in example.files.items()}
-    folder = example.flow.rpartition("/")[0]
+    path, _, name = example.flow.partition(":")
+    folder = path.rpartition("/")[0]
     judged = judge_text(
-        example.flow,
-        files[example.flow],
+        path,
+        files[path],
         lambda path: files.get(f"{folder}/{path}" if folder else path),
         Settings(**dict(example.settings)),  # type: ignore[arg-type]
+        flow=name or None,
         target=example.target,
     )
     return list(judged.found)

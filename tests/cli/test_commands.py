@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -123,8 +124,11 @@ def test_nothing_is_written_on_errors(here: Path, arguments: list[str], code: in
     done = flowc("compile", *arguments, *target, *output, code=code)
     assert done.stdout == ""
     assert {path: (path.stat().st_mtime_ns if path.exists() else 0) for path in here.rglob("*")} == before
-    name = "-".join(arguments).replace("/", "_").replace("*", "star").replace(":", "_") or "none"
-    snapshots.check(request, f"compile.{name}.txt", done.stderr)
+    if done.stderr.startswith("Usage:"):  # click's own words, which differ by its version
+        assert "Error: " in done.stderr
+    else:
+        name = "-".join(arguments).replace("/", "_").replace("*", "star").replace(":", "_")
+        snapshots.check(request, f"compile.{name}.txt", done.stderr.replace(platform.python_version(), "3.x"))
 
 
 def test_every_problem_in_one_run(here: Path) -> None:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("here")
 
 def test_a_bug_is_reported(here: Path) -> None:
     """An exception that nobody expected is exit 3 with a traceback, the version and where to report it, and nothing is written."""
-    broken = "import flowc.compiler as c, flowc.cli as m\\ndef boom(*a): raise KeyError('x')\\nc.check = boom\\nm.main()"
+    broken = "import flowc.compiler as c, flowc.cli as m\ndef boom(*a): raise KeyError('x')\nc.check = boom\nm.main()"
     done = script(broken, "compile", "hello.py", "-t", "argo", "-o", "never.yaml")
     assert (done.returncode, done.stdout) == (3, "")
     assert "error[FC900]: flowc itself failed: KeyError: 'x'" in done.stderr

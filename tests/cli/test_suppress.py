@@ -12,9 +12,10 @@ from flowc.suppress import IMPOSSIBLE, MALFORMED, UNKNOWN, UNUSED, apply, read
 known_codes()
 ERROR = Code("FC395", "an error that can be silenced", "For this test.", Example({}), Example({}))
 OTHER = Code("FC396", "another", "For this test.", Example({}), Example({}), Severity.WARNING)
+TARGETED = Code("FC495", "a warning of a target", "For this test.", Example({}), Example({}), Severity.WARNING)
 FATAL = Code("FC196", "an error that cannot", "For this test.", Example({}), Example({}))
 KNOWN = {"FC395", "FC396", "FC196", "FC495", *REGISTRY}
-for _id in ("FC395", "FC396", "FC196"):
+for _id in ("FC395", "FC396", "FC196", "FC495"):
     del REGISTRY[_id]
 
 
@@ -28,7 +29,7 @@ def _apply(text: str, *found: Diagnostic, complete: bool = True, other: str | No
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    for code in (ERROR, OTHER, FATAL):
+    for code in (ERROR, OTHER, FATAL, TARGETED):
         monkeypatch.setitem(REGISTRY, code.id, code)
 
 
