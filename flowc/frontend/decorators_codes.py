@@ -1,4 +1,4 @@
-"""In: nothing. Out: the diagnostic codes of decorators, FC300 to FC319, with the flows that show them."""
+"""In: nothing. Out: the diagnostic codes of decorators, FC300 to FC309, FC341 and FC342, with the flows that show them."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ UNREADABLE = Code(
     'Say it in `[tool.flowc.decorators]`: "ignore" where it acts in the pod only, else what it adds, as Metaflow\'s --with spells it: '
     '["kubernetes:cpu=8", "retry:times=2"].',
     bad=Example(
-        {"flow.py": flow_with("@big\n@step", before="from sizes import pick\n\n\ndef big(f):\n    return kubernetes(**pick())(f)\n")},
+        {"flow.py": flow_with("@big\n@step", before="from sizes import pick\n\n\ndef big(f):\n    return pick(kubernetes)(f)\n")},
         line=10,
     ),
     good=Example(
-        {"flow.py": flow_with("@big\n@step", before="from sizes import pick\n\n\ndef big(f):\n    return kubernetes(**pick())(f)\n")},
+        {"flow.py": flow_with("@big\n@step", before="from sizes import pick\n\n\ndef big(f):\n    return pick(kubernetes)(f)\n")},
         settings={"decorators": {"flow.big": ["kubernetes:cpu=8"]}},
     ),
 )
@@ -77,7 +77,7 @@ MUTATOR = Code(
     "A StepMutator or FlowMutator changes decorators when Metaflow deploys. flowc follows add_decorator, remove_decorator and conditions that the text "
     "decides; anything else would need the flow to run.\n"
     'Say the effect in `[tool.flowc.decorators]`: "ignore" where it matters in the pod only, else the decorators that it adds.',
-    bad=Example({"flow.py": flow_with("@Careful\n@step", before=_MUTATOR + "        mutable_step.add_decorator(pick())\n")}, line=9),
+    bad=Example({"flow.py": flow_with("@Careful\n@step", before=_MUTATOR + "        mutable_step.add_decorator(pick())\n")}, line=10),
     good=Example(
         {"flow.py": flow_with("@Careful\n@step", before=_MUTATOR + '        mutable_step.add_decorator(retry, deco_kwargs={"times": 4})\n')}
     ),

@@ -30,7 +30,7 @@ def mentions(program: Program, module: Module, node: ast.AST, seen: set[int] | N
                 return f".{here.attr}"
             waiting.extend(ast.iter_child_nodes(here))
             continue
-        if dotted.rpartition(".")[2] in _PARTS:
+        if _PARTS & set(dotted.split(".")[1:]):
             return dotted
         resolved = program.resolve(module, dotted)
         if isinstance(resolved, External) and is_machinery(resolved.path):

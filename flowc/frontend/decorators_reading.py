@@ -172,7 +172,8 @@ class _Reading:
         hidden = mentions(program, module, text) or self.hidden_in_arguments(node)
         if hidden:
             message = f"@{name} names {hidden} and cannot be followed: {stuck.reason}"
-            self.problems.append(Diagnostic(UNREADABLE, message, stuck.span or span, help=remedy))
+            both = f"{stuck.help} Or s{remedy[1:]}" if stuck.help else remedy
+            self.problems.append(Diagnostic(UNREADABLE, message, stuck.span or span, help=both))
             return current
         if isinstance(resolved, Local) and not isinstance(node, ast.Call) and not keeps_mark(resolved.node):
             return Instance(None)

@@ -179,7 +179,7 @@ CORE_NAMES = (
 
 _USER_STEP = ("UserStepDecorator", "StepMutator", "user_step_decorator", "USER_SKIP_STEP", "UserStepDecoratorBase")
 RE_EXPORTS: Mapping[str, frozenset[str]] = {
-    "metaflow.decorators": frozenset({"step"}) | set(STEP_DECORATORS) | set(FLOW_DECORATORS),
+    "metaflow.decorators": frozenset({"step"}),
     "metaflow.flowspec": frozenset({"FlowSpec"}),
     "metaflow.parameters": frozenset({"Parameter", "JSONType", "JSONTypeClass"}),
     "metaflow.includefile": frozenset({"IncludeFile"}),
