@@ -123,7 +123,8 @@ def inputs(o, store):
 def prepare(work):
     """Copies the flow's code to where it may be written, stands in the folder of the flow file, and returns its name."""
     code, copy = Path(ENV.get("FLOWC_CODE", "/flowc/code")), work / "code"
-    shutil.copytree(str(code), str(copy), ignore=shutil.ignore_patterns(".git", "..*"))
+    if code.is_dir():  # not there where all files are in b64
+        shutil.copytree(str(code), str(copy), ignore=shutil.ignore_patterns(".git", "..*"))
     coded = code.parent / "b64"
     for source in coded.rglob("*"):
         if source.is_file():
