@@ -32,7 +32,7 @@ def violations(schema: str, value: Mapping[str, Any]) -> list[Violation]:
     """All places where `value` breaks the schema of its kind, in the order of the object."""
     whole = load(schema)
     kind = value.get("kind")
-    if kind not in whole["kinds"]:
+    if not isinstance(kind, str) or kind not in whole["kinds"]:
         return [("kind", f"is {kind!r}; schemas/{schema} knows {', '.join(sorted(whole['kinds']))}")]
     return list(_walk(whole["kinds"][kind], value, "", whole["definitions"]))
 

@@ -46,7 +46,7 @@ BAD_ENVIRONMENT = Code(
     "FC521",
     "no valid name of an environment variable",
     "Kubernetes refuses a pod with such a name, and Argo notices only when it makes the pod.",
-    bad=Example({"flow.py": sample("environment", on_start="@environment(vars={'MY VAR': '1'})")}, line=7, target="argo"),
+    bad=Example({"flow.py": sample("environment", on_start="@environment(vars={'MY VAR': '1'})")}, line=5, target="argo"),
     good=Example({"flow.py": sample("environment", on_start="@environment(vars={'MY_VAR': '1'})")}, target="argo"),
 )
 
@@ -152,7 +152,6 @@ def _environments(flow: Flow, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
         for container in (template.get("container", {}), template.get("script", {}), *template.get("sidecars", ())):
             for variable in container.get("env", ()):
                 if not _ENV_NAME.fullmatch(variable["name"]):
-                    step = rules_size.step_of(flow, template.get("name", ""))
-                    span = step.span if step else flow.span
+                    span = rules_size.place_of(flow, template.get("name", ""), "environment", "vars")
                     help = "use letters, digits, `_`, `-` and `.`, and no digit first"  # noqa: A001 - the field's name
                     yield Diagnostic(BAD_ENVIRONMENT, f"`{variable['name']}` cannot name an environment variable", span, help=help)

@@ -19,7 +19,7 @@ class DependsError(Exception):
 
 
 def names(depends: str) -> list[tuple[str, str | None]]:
-    """The tasks that an expression names, each with the result it asks for (None where it names none); DependsError outside of the grammar."""
+    """The tasks that an expression names, each with the result it asks for or None; DependsError where it does not parse."""
     tokens = _tokens(depends)
     end = _either(tokens, 0)
     if end != len(tokens):

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flowc.diagnostics import Code, Diagnostic, Example, Severity
+from flowc.targets.argo.pods_check import TOO_LONG
 from flowc.targets.argo.samples import sample
 
 if TYPE_CHECKING:
     from flowc.ir import Flow, Step
+    from flowc.source import Span
 
 OBJECT_LIMIT = 1024 * 1024
 VARIABLE_LIMIT = 128 * 1024
@@ -28,7 +30,7 @@ LARGE = Code(
     "the output is more than half of what Argo takes",
     "Argo refuses a workflow of more than 1 MiB, and every run keeps a copy of this object beside the state of its tasks. "
     "So a run with many tasks may fail although the object itself still fits.",
-    bad=_parameter(600_000),
+    bad=_parameter(160_000),
     good=_parameter(1_000),
     severity=Severity.WARNING,
 )
@@ -36,21 +38,14 @@ TOO_LARGE = Code(
     "FC531",
     "the output is larger than Argo takes",
     "Argo refuses a workflow of more than 1 MiB (MAX_WORKFLOW_SIZE), and etcd one of more than 1.5 MiB. At 90 % no room is left to run.",
-    bad=_parameter(1_000_000),
+    bad=_parameter(245_000),
     good=_parameter(1_000),
-)
-LONG_VARIABLE = Code(
-    "FC532",
-    "an environment variable or argument longer than Linux takes",
-    "Linux starts no process with an environment variable or an argument of 128 KiB or more, so the pod of this step would never start.",
-    bad=Example({"flow.py": sample("environment", on_start="@environment(vars={'TABLE': 'x' * 140_000})")}, line=7, target="argo"),
-    good=Example({"flow.py": sample("environment", on_start="@environment(vars={'TABLE': 'x' * 1_000})")}, target="argo"),
 )
 LONG_ANNOTATIONS = Code(
     "FC533",
     "annotations longer than Kubernetes takes",
     "Kubernetes refuses an object whose annotations add up to more than 256 KiB.",
-    bad=Example({"flow.py": sample("kubernetes", on_start="@kubernetes(annotations={'note': 'x' * 270_000})")}, line=7, target="argo"),
+    bad=Example({"flow.py": sample("kubernetes", on_start="@kubernetes(annotations={'note': 'x' * 270_000})")}, line=5, target="argo"),
     good=Example({"flow.py": sample("kubernetes", on_start="@kubernetes(annotations={'note': 'x' * 1_000})")}, target="argo"),
 )
 LONG_TEMPLATE = Code(
@@ -71,6 +66,15 @@ def step_of(flow: Flow, template: str) -> Step | None:
     return next((step for step in flow.steps.values() if step.name.replace("_", "-") == template), None)
 
 
+def place_of(flow: Flow, template: str, decorator: str = "", attribute: str = "") -> Span:
+    """Where the user can change what a template holds: a decorator's attribute, else the step, else the flow."""
+    step = step_of(flow, template)
+    if step is None:
+        return flow.span
+    found = step.decorator(decorator)
+    return found.span_of(attribute) if found else step.span
+
+
 def sizes(flow: Flow, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
     """Judge the object as compact JSON, which is what Argo and Kubernetes measure."""
     spec = value.get("spec", {})
@@ -85,9 +89,9 @@ def sizes(flow: Flow, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
         annotations = holder.get("metadata", {}).get("annotations", {})
         total = sum(len(key.encode()) + len(text.encode()) for key, text in annotations.items())
         if total > ANNOTATIONS_LIMIT:
-            step = step_of(flow, holder.get("name", ""))
+            span = place_of(flow, holder.get("name", ""), "kubernetes", "annotations")
             text = f"the annotations of {where} have {total:,} bytes, more than {ANNOTATIONS_LIMIT:,}"
-            yield Diagnostic(LONG_ANNOTATIONS, text, step.span if step else flow.span, help=f"shorten the longest: {_largest(annotations)}")
+            yield Diagnostic(LONG_ANNOTATIONS, text, span, help=f"shorten the longest: {_largest(annotations)}")
     if value.get("kind") == "WorkflowTemplate":
         defaults = spec.get("templateDefaults", {})
         inherited = _size(defaults)
@@ -111,10 +115,9 @@ def _handed_over(flow: Flow, template: Mapping[str, Any], size: int) -> Iterator
     """`size` counts what template and defaults share twice, which is a few names."""
     if size > VARIABLE_LIMIT and "dag" not in template and "steps" not in template:
         name = template.get("name", "")
-        step = step_of(flow, name)
         message = f"the template {name} has {size:,} bytes with what all steps share; Argo hands {VARIABLE_LIMIT:,} to a pod"
         help = "shorten its texts, take code out of the manifest with `--code image`, or let Argo's controller create ConfigMaps"  # noqa: A001 - the field's name
-        yield Diagnostic(LONG_TEMPLATE, message, step.span if step else flow.span, help=help)
+        yield Diagnostic(LONG_TEMPLATE, message, place_of(flow, name), help=help)
 
 
 def _variables(flow: Flow, template: Mapping[str, Any]) -> Iterator[Diagnostic]:
@@ -127,14 +130,15 @@ def _variables(flow: Flow, template: Mapping[str, Any]) -> Iterator[Diagnostic]:
             step = step_of(flow, template.get("name", ""))
             owner = f"step {step.name}" if step else "every step"
             message = f"{what} of {owner} has {size:,} bytes, more than the {VARIABLE_LIMIT:,} that Linux takes"
-            yield Diagnostic(
-                LONG_VARIABLE, message, step.span if step else flow.span, help="keep the text in a file or an artifact that the step reads"
-            )
+            remedy = "keep the text in a file, or in an artifact of an earlier step"
+            yield Diagnostic(TOO_LONG, message, place_of(flow, template.get("name", "")), help=remedy)
 
 
 def _size(value: Any) -> int:
-    """Bytes of compact JSON, as Go writes it."""
-    return len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass"))
+    """Bytes of compact JSON as Go writes it, which spells `<`, `>` and `&` with six characters."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    length = len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+    return length + 5 * (text.count("<") + text.count(">") + text.count("&"))
 
 
 def _largest(texts: Mapping[str, str]) -> str:
