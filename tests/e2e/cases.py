@@ -1,0 +1,84 @@
+"""In: nothing. Out: CASES, the table of what runs on a cluster: which flow, compiled how, submitted with what, and what must come of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+HARD_TEXT = "{{workflow.name}} {{=1+1}} {% x %} $(id) `id` ${HOME} \"double\" 'single' \\n\n- second: line #é ✓\n"
+SHARED_STORE = ("--datastore", "local", "--datastore-root", "/datastore", "--datastore-claim", "flowc-shared")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One run. `flow` is a file of flows/, `parameters` are given at submission and on the laptop, `flags` go to `flowc compile`.
+
+    `phase` is the workflow's end. `artifacts` is `laptop` (equal to a laptop's run, save those named in `differ`), or what they must
+    be where a laptop cannot run the flow: step -> name -> value, of each of the step's tasks. `core` cases are run by `make e2e`;
+    with `control`, Metaflow's own manifest of the flow runs beside it. `submitted` is what Argo is given where that is not
+    `parameters` as they are. `nodes` must be among the workflow's nodes, as parts of their display names, with that phase.
+    """
+
+    name: str
+    flow: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    submitted: Mapping[str, str] | None = None
+    flags: tuple[str, ...] = ()
+    phase: str = "Succeeded"
+    artifacts: str | Mapping[str, Mapping[str, Any]] = "laptop"
+    differ: tuple[str, ...] = ()
+    core: bool = False
+    control: bool = False
+    image: bool = False
+    store: str = "s3"
+    scheduled: bool = False
+    nodes: Mapping[str, str] = field(default_factory=dict)
+
+
+CASES: tuple[Case, ...] = (
+    Case("params", "params", {"needed": "4"}, core=True, control=True),
+    Case(
+        "params-given",
+        "params",
+        {"needed": "-1", "count": "9", "rate": "1e3", "label": "x y", "with-dash": "yes", "quick": "true", "shape": '{"rows": 5}', "parts": "q,r", "unset": "null!"},
+    ),
+    Case("text", "text", core=True),
+    Case("text-given", "text", {"note": HARD_TEXT, "n": "n", "size": "0x10", "octal": "null "}, core=True),
+    Case("text-json", "text", {"note": HARD_TEXT}, submitted={"note": json.dumps(HARD_TEXT)}),
+    Case("branches", "branches", core=True, control=True),
+    Case("fan", "fan", {"width": "3"}, control=True),
+    Case("fan-wide", "fan", {"width": "20"}, core=True),
+    Case("nested", "nested", core=True, control=True),
+    Case("switch-short", "switch", core=True),
+    Case("switch-long", "switch", {"way": "long"}),
+    Case("switch-deep", "switch", {"way": "deep"}, core=True),
+    Case("switch-skip", "switch", {"way": "skip"}, core=True),
+    Case("switch-in-branches", "switch_in_branches", core=True),
+    Case("loop", "loop", core=True, control=True),
+    Case("loop-in-fan", "loop_in_fan", core=True),
+    Case("retries", "retries", core=True, control=True),
+    Case("timeout-caught", "timeouts", differ=("failure",), core=True),
+    Case("timeout-kills", "timeout_kills", phase="Failed", artifacts={"start": {"before": True}}, core=True, control=True),
+    Case("surroundings", "surroundings", core=True, control=True),
+    Case(
+        "pod",
+        "pod",
+        artifacts={
+            "start": {"secret": "from the cluster", "scratch": True, "shm": "int 8", "volume": True},
+            "plain": {"user": "int 1234"},
+            "end": {"secret_here": False},
+        },
+        core=True,
+    ),
+    Case("inherit", "inherit", core=True),
+    Case("inherit-image", "inherit", image=True, core=True),
+    Case("inherit-shared", "inherit", flags=SHARED_STORE, store="shared", core=True),
+    Case("own-ends", "own_ends", core=True, control=True),
+    Case("one-step", "one_step", {"base": "41"}, core=True),
+    Case("gang", "gang", core=True, control=True),
+    Case("clock", "clock", scheduled=True, core=True),
+    Case("hooks-success", "hooks", nodes={"celebrate": "Succeeded"}),
+    Case("hooks-error", "hooks", {"fail": "true"}, phase="Failed", artifacts={}, nodes={"mourn": "Succeeded"}, core=True),
+)

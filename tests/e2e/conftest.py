@@ -1,0 +1,69 @@
+"""In: the cases that pytest selected. Out: fixtures that bring the cluster up and run all of them side by side, a few at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from e2e import laptop
+from e2e.cases import Case
+from e2e.cluster import ROOT, Cluster, ready
+from e2e.runs import Outcome, class_name, perform
+
+IN_FLIGHT = int(os.environ.get("FLOWC_E2E_IN_FLIGHT", "6"))
+LOGS = ROOT / "e2e-logs"
+Started = dict[tuple[str, str], "Future[Outcome]"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--e2e-full", action="store_true", help="every case and every control, not the core set")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A cluster that is up and has the settings that flows need; what the cases made on it is removed at the end."""
+    found = ready()
+    yield found
+    found.sweep()
+
+
+@pytest.fixture(scope="session")
+def started(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Started]:
+    """Every selected case, at work: a pod costs seconds, so they run side by side and each test waits for its own."""
+    wanted = [item.callspec.params for item in request.session.items if hasattr(item, "callspec") and "engine" in item.callspec.params]
+    with ThreadPoolExecutor(IN_FLIGHT) as pool:
+        running: Started = {}
+        for params in wanted:
+            case, engine = params["case"], params["engine"]
+            folder = LOGS / cluster.argo_version / f"{engine}-{case.name}"
+            running[case.name, engine] = pool.submit(perform, case, engine, cluster, folder)
+        yield running
+        for future in running.values():
+            future.cancel()
+
+
+@pytest.fixture(scope="session")
+def on_laptop(pytestconfig: pytest.Config) -> Callable[[Case], dict[str, Any]]:
+    """The same flow's run on this machine; remembered by pytest's cache until the flow changes."""
+
+    def truth(case: Case) -> dict[str, Any]:
+        parameters = dict(case.parameters)
+        name = f"flowc/e2e-laptop/{laptop.key(case.flow, parameters)}"
+        known = pytestconfig.cache.get(name, None) if pytestconfig.cache else None
+        if known is None:
+            known = laptop.run(case.flow, class_name(case.flow), parameters)
+            if pytestconfig.cache:
+                pytestconfig.cache.set(name, known)
+        return dict(known)
+
+    return truth
+
+
+@pytest.fixture(scope="session")
+def logs() -> Path:
+    """Where the manifests, node lists and logs of the runs are kept."""
+    return LOGS
