@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -63,9 +65,16 @@ def flowc(ctx: click.Context, version: bool) -> None:
         raise click.UsageError("name a command: " + ", ".join(COMMANDS), ctx)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The entry point: run a command and leave the process with its exit code."""
-    sys.exit(run(arguments))
+    # hardly a cycle is made in a compile: looking for them costs more than it frees
+    gc.set_threshold(100_000)
+    code = run(arguments)
+    # taking every module apart at exit costs a sixth of a small compile, for a process that ends anyway
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

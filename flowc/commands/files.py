@@ -195,6 +195,7 @@ def write(files: Mapping[str, str]) -> None:
             elif not _holds(real, data):
                 staged.append((_stage(real, data), real))
         while staged:
+            path = staged[0][1]
             os.replace(*staged[0])
             staged.pop(0)
     except OSError as error:

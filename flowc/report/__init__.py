@@ -38,9 +38,7 @@ def render(found: Sequence[Found], texts: Texts, form: str, style: Style = Style
     if form == "concise":
         return "".join(f"{_place(each)}: {each.diagnostic.code.id} {printable(each.diagnostic.message)}\n" for each in found)
     if form == "full":
-        from flowc.report import text
-
-        return "".join(text.render(each, texts, style) + "\n" for each in found)
+        return _full(found, texts, style) if found else ""
     from flowc.report import machine
 
     if form == "json":
@@ -50,6 +48,12 @@ def render(found: Sequence[Found], texts: Texts, form: str, style: Style = Style
     if form == "sarif":
         return machine.as_sarif(found, version)
     raise ValueError(f"no report format {form}")
+
+
+def _full(found: Sequence[Found], texts: Texts, style: Style) -> str:
+    from flowc.report import text
+
+    return "".join(text.render(each, texts, style) + "\n" for each in found)
 
 
 def summary(found: Sequence[Found]) -> str:
