@@ -75,7 +75,12 @@ class FlowText:
         for step in self.steps:
             if step.home == home:
                 body += ["", *(f"    @{names[d]}({a.format()})" if a else f"    @{names[d]}" for d, a in step.decorators)]
-                body += [f"    @{names['step']}{step.marks}", f"    def {step.name}({step.arguments}):", "        self.x = 1", f"        {step.tail}"]
+                body += [
+                    f"    @{names['step']}{step.marks}",
+                    f"    def {step.name}({step.arguments}):",
+                    "        self.x = 1",
+                    f"        {step.tail}",
+                ]
         return "\n".join(lines + (body or ["    pass"]))
 
 
@@ -230,10 +235,19 @@ def spoil(flow: FlowText, pick: Callable[[int], int]) -> FlowText:
     elif kind == 8 and len(targets) > 1:
         steps[at] = replace(step, tail=step.tail.replace(targets[0], targets[1], 1))
     elif kind == 9:
-        tails = ("self.next()", "self.next(self.{0}, self.{0})", 'self.next(self.{0}, self.{0}, foreach="x")', "self.next(self.{0}, retries=1)")
+        tails = (
+            "self.next()",
+            "self.next(self.{0}, self.{0})",
+            'self.next(self.{0}, self.{0}, foreach="x")',
+            "self.next(self.{0}, retries=1)",
+        )
         steps[at] = replace(step, tail=tails[pick(4)].format(other.name))
     elif kind == 10:
-        tails = ('self.next({{"x": self.{0}}}, condition="c")', 'self.next({{name: self.{0}}}, condition="c")', "self.next({{}}, condition='c')")
+        tails = (
+            'self.next({{"x": self.{0}}}, condition="c")',
+            'self.next({{name: self.{0}}}, condition="c")',
+            "self.next({{}}, condition='c')",
+        )
         steps[at] = replace(step, tail=tails[pick(3)].format(other.name))
     elif kind == 11:
         parallel = ("parallel", "")

@@ -61,8 +61,8 @@ def not_whole(decorator: Decorator, attributes: Sequence[str]) -> list[Diagnosti
     ]
 
 
-def not_a_number(decorator: Decorator, attributes: Sequence[str]) -> list[Diagnostic]:
-    """The given attributes, None aside, that `float()` does not take."""
+def not_a_number(decorator: Decorator, attributes: Sequence[str], *, empty: bool = False) -> list[Diagnostic]:
+    """The given attributes, None aside, that `float()` does not take; `empty`: empty text counts as zero."""
     return [
         problem(
             WRONG_TYPE,
@@ -72,7 +72,7 @@ def not_a_number(decorator: Decorator, attributes: Sequence[str]) -> list[Diagno
             f"Give {name} a plain number; memory and disk count in MB, without a unit.",
         )
         for name in attributes
-        if decorator.get(name) is not None and as_float(decorator.get(name)) is None
+        if decorator.get(name) is not None and as_float(decorator.get(name)) is None and not (empty and decorator.get(name) == "")
     ]
 
 

@@ -101,7 +101,7 @@ def check(step: Step) -> list[Diagnostic]:
 
 
 def _amounts(step: Step, written: Decorator | None, resources: Decorator | None) -> list[Diagnostic]:
-    found = not_a_number(written, ("cpu", "memory", "disk")) if written else []
+    found = not_a_number(written, ("cpu", "memory", "disk"), empty=resources is not None) if written else []
     for name in ("cpu", "memory", "disk"):
         given = [d for d in (written, resources) if d is not None and name in d.attributes]
         amounts = [as_float(d.get(name) or 0) for d in (written, resources) if d is not None and name in d.attributes]
@@ -141,7 +141,7 @@ def _tmpfs(step: Step, written: Decorator) -> list[Diagnostic]:
         if whole is None or whole <= 0:
             message = f"tmpfs_size of step {step.name} is {shown(size)}, it should be a whole number above zero"
             return [problem(SIZE, written, "tmpfs_size", message, "Give tmpfs_size a whole number of MB.")]
-    elif written.get("use_tmpfs") and (as_int(written.get("memory", 4096)) or 0) < 2:
+    elif written.get("use_tmpfs") and ((memory := as_int(written.get("memory", 4096))) is None or memory < 0):
         message = f"use_tmpfs of step {step.name} takes half the memory, but memory is {shown(written.get('memory'))}"
         return [problem(SIZE, written, "use_tmpfs", message, "Give tmpfs_size in MB, or memory as a whole number.")]
     return []
@@ -197,7 +197,7 @@ def _tolerations(written: Decorator) -> list[Diagnostic]:
 
 def _node_selector(written: Decorator) -> list[Diagnostic]:
     selector = written.get("node_selector")
-    if not selector or isinstance(selector, Mapping):
+    if selector is None or isinstance(selector, Mapping):
         return []
     pairs = [item.split("=", 1) for item in selector.split(",")] if isinstance(selector, str) else [[]]
     keys = [pair[0] for pair in pairs if len(pair) == 2]

@@ -144,7 +144,7 @@ def check(step: Step, node: Node) -> list[Diagnostic]:
             case "catch":
                 found += _catch(decorator, step, node)
             case "resources":
-                found += not_a_number(decorator, ("cpu", "memory", "disk"))
+                found += not_a_number(decorator, ("cpu", "memory") if step.decorator("batch") else ("cpu", "memory", "disk"), empty=True)
             case "environment":
                 found += not_a_dict(decorator, ("vars",), none=False)
             case "secrets":

@@ -67,4 +67,6 @@ def refusal(flow_class: Any) -> str:
 def packaged_flows() -> list[Path]:
     """The flow files that the metaflow package ships."""
     root = Path(metaflow.__file__).parent
-    return sorted(p for p in root.rglob("*.py") if "_vendor" not in p.parts and re.search(r"^class \w+\(FlowSpec\):", p.read_text(), re.MULTILINE))
+    return sorted(
+        p for p in root.rglob("*.py") if "_vendor" not in p.parts and re.search(r"^class \w+\(FlowSpec\):", p.read_text(), re.MULTILINE)
+    )

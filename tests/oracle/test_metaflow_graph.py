@@ -23,7 +23,10 @@ from flowc.source import SourceFile
 
 EXAMPLES = int(os.environ.get("FLOWC_EXAMPLES", "300"))
 MANY = settings(
-    max_examples=EXAMPLES, deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
@@ -80,7 +83,9 @@ def test_wrong_flows_are_refused_exactly_where_metaflows_linter_refuses(made: Fl
 def test_the_flows_in_the_metaflow_package_have_metaflows_graph(path: Any) -> None:
     """Tutorials and all other flows that the metaflow package ships: equal graphs, equal verdicts."""
     text = path.read_text()
-    reading = read(SourceFile(path.name, text), lambda name: (path.parent / name).read_bytes() if (path.parent / name).is_file() else None, Settings())
+    reading = read(
+        SourceFile(path.name, text), lambda name: (path.parent / name).read_bytes() if (path.parent / name).is_file() else None, Settings()
+    )
     assert reading.flows
     for flow in reading.flows:
         try:
