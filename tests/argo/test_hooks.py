@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -78,10 +79,10 @@ def test_exit_hooks() -> None:
     assert found.on_exit == first["name"]
     (tasks,) = first["steps"]
     assert [(t["template"], t["when"]) for t in tasks] == [
-        ("Success-tell", "{{workflow.status}} == Succeeded"),
-        (hooks.hook_name("Success", "pkg.mod.fn"), "{{workflow.status}} == Succeeded"),
-        ("Success-clean-up", "{{workflow.status}} == Succeeded"),
-        ("Error-clean-up", "{{workflow.status}} != Succeeded"),
+        ("success-tell", "{{workflow.status}} == Succeeded"),
+        (hooks.hook_name("success", "pkg.mod.fn"), "{{workflow.status}} == Succeeded"),
+        ("success-clean-up", "{{workflow.status}} == Succeeded"),
+        ("error-clean-up", "{{workflow.status}} != Succeeded"),
     ]
     assert [t["container"]["args"] for t in rest] == [["tell"], ["pkg.mod.fn"], ["clean_up"], ["clean_up"]]
     assert [t["container"]["image"] for t in rest] == ["train:1", "train:1", "hooks:1", "hooks:1"]
@@ -93,7 +94,16 @@ def test_exit_hooks() -> None:
 
 def test_names_never_meet() -> None:
     """Functions whose names differ only where Argo's names cannot have different templates."""
-    assert len({hooks.hook_name("Success", n) for n in ("a_b", "a.b", "a..b", "ä.b", "a_b_")}) == 5
+    assert len({hooks.hook_name("success", n) for n in ("a_b", "a.b", "a..b", "A_b", "ä.b", "a_b_")}) == 6
+
+
+def test_names_of_pods() -> None:
+    """Pods are named after templates, so a hook's name is lower case; a step of the same name keeps it."""
+    _, found = made(HOOKED.replace("tell", "Tell").replace("def start", "def success_clean_up").replace("@step", "@step(start=True)", 1))
+    names = [t["name"] for t in found.templates[1:]]
+    assert all(re.fullmatch(r"[a-z0-9][-a-z0-9]*", name) for name in names)
+    assert "success-clean-up" not in names
+    assert len(set(names)) == len(names)
 
 
 def test_script_runs_the_function(tmp_path: Path) -> None:
@@ -161,11 +171,10 @@ def test_notifications(posted: tuple[str, list[tuple[str, dict[str, str], Any]]]
     """Slack, PagerDuty and incident.io get the messages that Metaflow sends, the secret in its place."""
     base, kept = posted
     _, found = made(sample(), **ALL)
-    assert [t["name"] for t in found.templates[1:]] == [
-        f"{w}-{o}" for o in ("Error", "Success") for w in ("Slack", "PagerDuty", "IncidentIo")
-    ]
+    services = ("slack", "pager-duty", "incident-io")
+    assert [t["name"] for t in found.templates[1:]] == [f"notify-{w}-on-{o}" for o in ("error", "success") for w in services]
     for template in found.templates[1:]:
-        assert run(dict(template), f"{base}/hook" if template["name"].startswith("Slack") else "s3cret", base) == 0
+        assert run(dict(template), f"{base}/hook" if "slack" in template["name"] else "s3cret", base) == 0
     paths = [path for path, _, _ in kept]
     assert paths == ["/hook", "/pd/enqueue", "/io/01GW", "/hook", "/pd/change/enqueue", "/io/01GW"]
     assert [body["text"] for path, _, body in kept if path == "/hook"] == [

@@ -12,6 +12,7 @@ from flowc.target import short_hash
 from flowc.targets.argo import pods
 from flowc.targets.argo.attributes import bad_value, no_effect
 from flowc.targets.argo.hooks_notify import TARGETS, containers, secret_of
+from flowc.targets.argo.identifiers import argo_name
 from flowc.targets.argo.samples import sample
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Hooks:
 
 def hooks(flow: Flow, graph: Graph, settings: Settings) -> Hooks:
     """The hooks of a flow that passed `check`. Those that apply run side by side; one that fails does not change the run's result."""
-    found = [*_functions(flow, graph, settings), *containers(flow, settings)]
+    found = [(succeeded, _apart(t, flow)) for succeeded, t in (*_functions(flow, graph, settings), *containers(flow, settings))]
     if not found:
         return Hooks(None, ())
     tasks = [
@@ -100,16 +101,22 @@ def hooks(flow: Flow, graph: Graph, settings: Settings) -> Hooks:
 
 
 def hook_name(kind: str, function: str) -> str:
-    """A template for a hook: the capital letter keeps it apart from steps, a hash from other functions where the name had to change."""
-    plain = re.sub(r"[^A-Za-z0-9]", "-", function)
-    return f"{kind}-{plain}" if re.fullmatch(r"[A-Za-z0-9_]+", function) else f"{kind}-{plain[:80]}-{short_hash(function)}"
+    """Metaflow's name for a hook's template. Pods are named after it, so capitals and dots go, and a hash keeps such functions apart."""
+    plain = re.sub(r"[^a-z0-9]", "-", function.lower())
+    return f"{kind}-{plain}" if re.fullmatch(r"[a-z0-9_]+", function) else f"{kind}-{plain[:80]}-{short_hash(function)}"
+
+
+def _apart(template: dict[str, Any], flow: Flow) -> dict[str, Any]:
+    """The template under a name that no step has."""
+    name = template["name"]
+    return {**template, "name": f"{name}-{short_hash(name)}"} if name in {argo_name(step) for step in flow.steps} else template
 
 
 def _functions(flow: Flow, graph: Graph, settings: Settings) -> Iterator[tuple[bool, dict[str, Any]]]:
     """Whether for success, and the template; each function once for each."""
     seen = set()
     for decorator in flow.all_decorators("exit_hook"):
-        for succeeded, attribute, kind in ((True, "on_success", "Success"), (False, "on_error", "Error")):
+        for succeeded, attribute, kind in ((True, "on_success", "success"), (False, "on_error", "error")):
             for function in decorator.get(attribute) or []:
                 name = hook_name(kind, function)
                 if name not in seen:

@@ -54,15 +54,19 @@ def containers(flow: Flow, settings: Settings) -> Iterator[tuple[bool, dict[str,
     for succeeded, wanted in ((False, settings.notify_on_error), (True, settings.notify_on_success)):
         if not wanted:
             continue
-        suffix = "Success" if succeeded else "Error"
+        suffix = "on-success" if succeeded else "on-error"
         if settings.notify_slack_webhook_url:
-            yield succeeded, _template(f"Slack-{suffix}", settings.notify_slack_webhook_url, "url", None, _slack(flow, succeeded))
+            yield succeeded, _template(f"notify-slack-{suffix}", settings.notify_slack_webhook_url, "url", None, _slack(flow, succeeded))
         if settings.notify_pager_duty_integration_key:
             url = f"{PAGER_DUTY}/change/enqueue" if succeeded else f"{PAGER_DUTY}/enqueue"
             yield (
                 succeeded,
                 _template(
-                    f"PagerDuty-{suffix}", settings.notify_pager_duty_integration_key, "routing_key", url, _pager_duty(flow, succeeded)
+                    f"notify-pager-duty-{suffix}",
+                    settings.notify_pager_duty_integration_key,
+                    "routing_key",
+                    url,
+                    _pager_duty(flow, succeeded),
                 ),
             )
         if settings.notify_incident_io_api_key:
@@ -70,7 +74,11 @@ def containers(flow: Flow, settings: Settings) -> Iterator[tuple[bool, dict[str,
             yield (
                 succeeded,
                 _template(
-                    f"IncidentIo-{suffix}", settings.notify_incident_io_api_key, "bearer", url, _incident_io(flow, settings, succeeded)
+                    f"notify-incident-io-{suffix}",
+                    settings.notify_incident_io_api_key,
+                    "bearer",
+                    url,
+                    _incident_io(flow, settings, succeeded),
                 ),
             )
 
