@@ -18,6 +18,7 @@ name namespace mainEntrypoint serviceAccountName uid status duration scheduledTi
 creationTimestamp.s annotations annotations.json labels labels.json
 """
 _WORKFLOW = frozenset(f"workflow.{fact}" for fact in _FACTS.split())
+_EXPRESSIONS = frozenset(("expression", "fromExpression"))
 _RETRY = frozenset(("retries", "lastRetry.exitCode", "lastRetry.status", "lastRetry.duration", "lastRetry.message"))
 _ANYWHERE = frozenset(("node.name", "tasks.name", "steps.name"))
 _NODE_FACTS = ("id", "startedAt", "finishedAt", "hostNodeName", "status", "ip")
@@ -54,43 +55,29 @@ def references(expression: str) -> list[str]:
     return found
 
 
-def texts(value: Any) -> Iterator[str]:
-    """All strings in a value, keys included."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield key
-            yield from texts(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from texts(item)
+def uses(value: Any) -> list[tuple[str, str]]:
+    """All references in a value's strings, each with what to show of the text: its tags and bare expressions."""
+    found: list[tuple[str, str]] = []
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            found += ((reference, f"{{{{{tag[:80]}}}}}") for tag, named in tags(item) for reference in named)
+        elif isinstance(item, dict):
+            for key, inner in item.items():
+                if key in _EXPRESSIONS and isinstance(inner, str):
+                    found += ((reference, inner[:80]) for reference in references(inner))
+                elif not isinstance(inner, str) or "{{" in inner:
+                    waiting.append(inner)
+            waiting += (key for key in item if "{{" in key)
+        elif isinstance(item, (list, tuple)):
+            waiting += item
+    return found
 
 
-def expressions(value: Any) -> Iterator[str]:
-    """The fields that hold a bare expression: those of hooks, retries, outputs."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            if key in ("expression", "fromExpression") and isinstance(item, str):
-                yield item
-            else:
-                yield from expressions(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from expressions(item)
-
-
-def unresolved(value: Any, knows: Knows) -> Iterator[str]:
-    """What in `value` refers to nothing, each as the end of a sentence."""
-    for text in texts(value):
-        for tag, named in tags(text):
-            for reference in named:
-                if not knows(reference):
-                    yield f"refers to {reference} in {{{{{tag[:80]}}}}}, which is nothing there"
-    for expression in expressions(value):
-        for reference in references(expression):
-            if not knows(reference):
-                yield f"refers to {reference} in an expression, which is nothing there"
+def unresolved(used: Iterable[tuple[str, str]], knows: Knows) -> Iterator[str]:
+    """Those of the uses that refer to nothing, each as the end of a sentence."""
+    return (f"refers to {reference} in {shown}, which is nothing there" for reference, shown in used if not knows(reference))
 
 
 def of_workflow(spec: Mapping[str, Any]) -> frozenset[str]:

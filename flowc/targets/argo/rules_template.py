@@ -36,12 +36,21 @@ def problems(spec: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"entrypoint {first['name']} {problem}" for problem in _unsupplied(first, supplied))
     globals_ = rules_scope.of_workflow(spec)
     outside = {key: value for key, value in spec.items() if key not in ("templates", "templateDefaults")}
-    yield from (f"spec {problem}" for problem in rules_scope.unresolved(outside, globals_.__contains__))
+    yield from (f"spec {problem}" for problem in rules_scope.unresolved(rules_scope.uses(outside), globals_.__contains__))
     defaults = spec.get("templateDefaults", {})
+    inherited = {key: rules_scope.uses(value) for key, value in defaults.items()}
     for template in templates:
         where = f"template {template.get('name')}"
         yield from (f"{where} {problem}" for problem in _template(template, defaults))
-        yield from (f"{where} {problem}" for problem in _references(template, defaults, by_name, globals_))
+        known = globals_ | rules_scope.of_template(template, retried="retryStrategy" in template or "retryStrategy" in defaults)
+        if "dag" in template or "steps" in template:
+            yield from (f"{where} {problem}" for problem in _holders(template, by_name, known))
+            continue
+        used = rules_scope.uses(template)
+        for key, shared in inherited.items():
+            used += shared if key not in rules_scope.TYPES or key in template else ()
+        knows = rules_scope.either(known, rules_scope.of_template(defaults, retried=False))
+        yield from (f"{where} {problem}" for problem in rules_scope.unresolved(used, knows))
 
 
 def _roots(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -241,18 +250,6 @@ def _argument_names(arguments: Mapping[str, Any]) -> set[str]:
     return {f"{part}.{a.get('name')}" for part in ("parameters", "artifacts") for a in arguments.get(part, ())}
 
 
-def _references(template: Template, defaults: Template, by_name: Mapping[str, Template], globals_: frozenset[str]) -> Iterator[str]:
-    """Whether all that the template's texts refer to is in reach, the tasks of a DAG or steps included."""
-    retried = "retryStrategy" in template or "retryStrategy" in defaults
-    local = rules_scope.of_template(template, retried=retried)
-    if "dag" not in template and "steps" not in template:
-        inherited = {key: value for key, value in defaults.items() if key not in rules_scope.TYPES or key in template}
-        own_inputs = rules_scope.of_template(defaults, retried=False)
-        yield from rules_scope.unresolved((template, inherited), rules_scope.either(globals_, local, own_inputs))
-        return
-    yield from _holders(template, by_name, globals_ | local)
-
-
 def _holders(template: Template, by_name: Mapping[str, Template], known: frozenset[str]) -> Iterator[str]:
     prefix = "tasks" if "dag" in template else "steps"
     all_ = holders(template)
@@ -276,10 +273,10 @@ def _holders(template: Template, by_name: Mapping[str, Template], known: frozens
     for holder in tasks:
         yield from (f"task {holder['name']} {problem}" for problem in _holder(holder, by_name))
         known_here = _reach(known, facts, past[holder["name"]], holder, prefix)
-        yield from (f"task {holder['name']} {problem}" for problem in rules_scope.unresolved(holder, known_here))
+        yield from (f"task {holder['name']} {problem}" for problem in rules_scope.unresolved(rules_scope.uses(holder), known_here))
     outside = {key: value for key, value in template.items() if key not in ("dag", "steps")}
     at_end = _reach(known, facts, facts, {}, prefix)
-    yield from rules_scope.unresolved(outside, at_end)
+    yield from rules_scope.unresolved(rules_scope.uses(outside), at_end)
 
 
 def _reach(

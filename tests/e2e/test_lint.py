@@ -1,0 +1,82 @@
+"""Whatever the real `argo lint --offline --strict` refuses, flowc has refused before."""
+
+from __future__ import annotations
+
+import copy
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from argo_objects import BROKEN, TEMPLATE, Object, judged
+from e2e.cluster import Cluster, CommandFailed
+
+from flowc.output.dump import dump
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PUT: tuple[Any, ...] = (
+    *(1, -1, 1.5, True, "", "x", "a b", "10s", "start", "end", "nowhere", [], {}, [1], {"x": 1}),
+    *("{{inputs.parameters.x}}", "{{tasks.end.status}}", "{{item}}", "{{=tasks.start.status}}", "{{workflow.status}}"),
+)
+MUTANTS = 300
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of every value inside an object."""
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from places(item, (*path, key))
+
+
+def at(value: Any, path: tuple[Any, ...]) -> Any:
+    for key in path:
+        value = value[key]
+    return value
+
+
+def mutant(seed: int) -> Object:
+    """The good WorkflowTemplate with one place of its spec removed, replaced by some value, or by another part of itself."""
+    chance = random.Random(seed)
+    value = copy.deepcopy(TEMPLATE)
+    inside = [path for path in places(value) if path[:1] == ("spec",) and len(path) > 1]
+    path = chance.choice(inside)
+    holder = at(value, path[:-1])
+    way = chance.randrange(3)
+    if way == 0:
+        del holder[path[-1]]
+    else:
+        holder[path[-1]] = chance.choice(PUT) if way == 1 else copy.deepcopy(at(TEMPLATE, chance.choice(inside)))
+    return value
+
+
+def refused(cluster: Cluster, value: Object, file: Path) -> str | None:
+    """What `argo lint` says against the object, None where it accepts it."""
+    file.write_text(dump(value), encoding="utf-8")
+    try:
+        cluster.argo("lint", "--offline", "--strict", "--no-color", str(file))
+    except CommandFailed as failure:
+        return str(failure)
+    return None
+
+
+@pytest.mark.e2e
+def test_argo_accepts_the_good_object(cluster: Cluster, tmp_path: Path) -> None:
+    """What the others are broken from is right for the real linter too."""
+    assert refused(cluster, TEMPLATE, tmp_path / "good.yaml") is None
+
+
+@pytest.mark.e2e
+def test_flowc_refuses_whatever_argo_lint_refuses(cluster: Cluster, tmp_path: Path) -> None:
+    """Over the broken objects that people thought of and those made at random; flowc refuses more, never less."""
+    values = {f"seed {seed}": mutant(seed) for seed in range(MUTANTS)}
+    for name, (change, _) in BROKEN.items():
+        values[name] = copy.deepcopy(TEMPLATE)
+        change(values[name])
+    version = cluster.argo_minor
+    judgements = {name: refused(cluster, value, tmp_path / "broken.yaml") for name, value in values.items()}
+    missed = [f"{name}: {said}" for name, said in judgements.items() if said and judged([values[name]], version) is None]
+    assert missed == []
+    assert sum(said is not None for said in judgements.values()) > MUTANTS // 2
