@@ -11,6 +11,7 @@ from flowc.commands.files import PathError, Wanted, expand
 from flowc.commands.options import Command, Source, given, known_target, with_settings
 from flowc.commands.session import Judged, Talk, judge, with_report
 from flowc.frontend.classes import NO_FLOW
+from flowc.report import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ def check_command(files: tuple[str, ...], target: str | None, allow_no_flow: boo
         judged += _with_flows(found, argument, problems, allow_no_flow)
     Talk(output_format, color, sys.stdout).report(judged)
     for problem in problems:
-        print(f"flowc: {problem}", file=sys.stderr)
+        print(f"flowc: {printable(problem)}", file=sys.stderr)
     if problems:
         raise click.exceptions.Exit(2)
     if any(each.failed for each in judged):

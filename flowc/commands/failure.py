@@ -8,6 +8,7 @@ from flowc import __version__
 from flowc.commands.files import PathError
 from flowc.config import SettingsError
 from flowc.diagnostics import Code, Example
+from flowc.report import printable
 
 BUG = Code(
     "FC900",
@@ -23,7 +24,7 @@ BUG = Code(
 def exit_code(error: Exception) -> int:
     """Tell the user on stderr what happened, and return the exit code of the process."""
     if isinstance(error, (PathError, SettingsError)):
-        print(f"flowc: {error}", file=sys.stderr)
+        print(f"flowc: {printable(str(error))}", file=sys.stderr)
         return 2
     import platform
     import traceback

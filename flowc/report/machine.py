@@ -113,7 +113,7 @@ def _result(each: Found, index: dict[str, int]) -> dict[str, Any]:
 
 
 def _location(span: Span | None, path: str) -> dict[str, Any]:
-    location: dict[str, Any] = {"artifactLocation": {"uri": quote(span.path if span else path)}}
+    location: dict[str, Any] = {"artifactLocation": {"uri": quote(span.path if span else path, errors="surrogateescape")}}
     if span:
         location["region"] = {
             "startLine": span.line,

@@ -131,6 +131,22 @@ def test_nothing_is_written_on_errors(here: Path, arguments: list[str], code: in
         snapshots.check(request, f"compile.{name}.txt", done.stderr.replace(platform.python_version(), "3.x"))
 
 
+def test_paths_cannot_steer_the_terminal(here: Path) -> None:
+    """What a file is called is shown with its control characters escaped, in a report and in a refusal alike."""
+    (here / "\x1b[31mred.py").write_text(BROKEN)
+    done = flowc("check", "\x1b[31mred.py", "\x1b[32mgone.py", code=2)
+    assert "\\x1b[31mred.py:7:9" in done.stdout
+    assert "\\x1b[32mgone.py: no file matches the pattern" in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_a_path_that_is_no_text(here: Path) -> None:
+    """A file whose name is no UTF-8 is judged like any other; SARIF gets its bytes escaped."""
+    (here / "broken.py").rename(here / os.fsdecode(b"br\xffken.py"))
+    done = flowc("check", "br*ken.py", "--output-format", "sarif", code=1)
+    assert json.loads(done.stdout)["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "br%FFken.py"
+
+
 def test_every_problem_in_one_run(here: Path) -> None:
     """Check reports all files, sorted as given, on stdout; the count and the problems with paths go to stderr, and the worst decides."""
     done = flowc("check", "broken.py", "missing.py", "hello.py", "--output-format", "concise", code=2)
