@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,6 +25,21 @@ DECORATORS = (
     ("environment", 'vars={{"A": "1"}}'),
     ("card", 'type="blank"'),
 )
+TAILS = (
+    "self.y = 2",
+    "self.next()",
+    "self.next({0})",
+    "self.next({0}, {0})",
+    "self.next({1}, {0})",
+    "self.next({0}, retries=1)",
+    'self.next({1}, foreach="items")',
+    'self.next({0}, {0}, foreach="items")',
+    'self.next({{"x": {0}}}, condition="c")',
+    'self.next({{"x": {1}, "y": {0}}}, condition="c")',
+    'self.next({{name: {0}}}, condition="c")',
+    'self.next({{}}, condition="c")',
+)
+"""Last statements of a spoilt step: {0} is a step of the flow, {1} the first that the step led to, if any."""
 
 
 @dataclass(frozen=True)
@@ -200,8 +216,6 @@ def _ends(steps: list[StepText], start: str, end: str, pick: Callable[[int], int
 
 def renamed(steps: list[StepText], names: dict[str, str]) -> list[StepText]:
     """The same flow with other step names."""
-    import re
-
     pattern = re.compile(r"self\.(\w+)")
 
     def tail(text: str) -> str:
@@ -217,7 +231,7 @@ def spoil(flow: FlowText, pick: Callable[[int], int]) -> FlowText:
     step, other = steps[at], steps[pick(len(steps))]
     words = step.tail.replace("(", " ").replace(")", " ").replace(",", " ").replace("}", " ").split()
     targets = [w for w in words if w.startswith("self.") and not w.startswith(("self.next", "self.config"))]
-    kind = pick(18)
+    kind = pick(16)
     if kind == 0:
         steps[at] = replace(step, arguments="self" if "inputs" in step.arguments else "self, inputs")
     elif kind in (1, 2) and targets:
@@ -227,44 +241,20 @@ def spoil(flow: FlowText, pick: Callable[[int], int]) -> FlowText:
     elif kind == 4:
         steps[at] = replace(step, arguments=("", "self, inputs, more")[pick(2)])
     elif kind == 5:
-        steps[at] = replace(step, tail="self.y = 2")
-    elif kind == 6:
         steps = renamed(steps, {step.name: ("Upper", "index", "_x", "input", "größe")[pick(5)]})
-    elif kind == 7 and len(steps) > 1:
+    elif kind == 6 and len(steps) > 1:
         del steps[at]
-    elif kind == 8 and len(targets) > 1:
+    elif kind == 7 and len(targets) > 1:
         steps[at] = replace(step, tail=step.tail.replace(targets[0], targets[1], 1))
-    elif kind == 9:
-        tails = (
-            "self.next()",
-            "self.next(self.{0}, self.{0})",
-            'self.next(self.{0}, self.{0}, foreach="x")',
-            "self.next(self.{0}, retries=1)",
-        )
-        steps[at] = replace(step, tail=tails[pick(4)].format(other.name))
-    elif kind == 10:
-        tails = (
-            'self.next({{"x": self.{0}}}, condition="c")',
-            'self.next({{name: self.{0}}}, condition="c")',
-            "self.next({{}}, condition='c')",
-        )
-        steps[at] = replace(step, tail=tails[pick(3)].format(other.name))
-    elif kind == 11:
+    elif kind == 8:
         parallel = ("parallel", "")
-        has = parallel in step.decorators
-        steps[at] = replace(step, decorators=() if has else (*step.decorators, parallel))
-    elif kind == 12:
+        steps[at] = replace(step, decorators=() if parallel in step.decorators else (*step.decorators, parallel))
+    elif kind == 9:
         steps[at] = replace(step, marks=("(start=True)", "(end=True)", "(start=True, end=True)")[pick(3)])
-    elif kind == 13:
+    elif kind == 10:
         steps[at] = replace(step, tail=step.tail.replace("self.next({", f'self.next({{"more": self.{other.name}, ', 1))
-    elif kind == 14 and len(targets) == 1:
-        steps[at] = replace(step, tail=f"self.next({targets[0]}, self.{other.name})")
-    elif kind == 15 and targets:
-        steps[at] = replace(step, tail=f'self.next({targets[0]}, foreach="items")')
-    elif kind == 16 and targets:
-        steps[at] = replace(step, tail=f'self.next({{"a": {targets[0]}, "b": self.{other.name}}}, condition="c")')
-    elif kind == 17:
-        steps[at] = replace(step, tail=f"self.next(self.{other.name})")
+    elif kind > 10:
+        steps[at] = replace(step, tail=TAILS[pick(len(TAILS))].format(f"self.{other.name}", *targets, f"self.{other.name}"))
     return replace(flow, steps=tuple(steps))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from itertools import pairwise
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -161,7 +162,7 @@ def test_wrong_flows_have_a_graph_too(made: FlowText) -> None:
 def test_ten_thousand_steps_in_a_chain() -> None:
     """Length is no depth: a chain far beyond Python's recursion limit has its order and graph."""
     names = ["start", *(f"s{n:05}" for n in range(9_998)), "end"]
-    shape = graph.build(flow_of({n: linear(after) for n, after in zip(names, names[1:], strict=False)} | {"end": NoNext()}))
+    shape = graph.build(flow_of({n: linear(after) for n, after in pairwise(names)} | {"end": NoNext()}))
     assert list(shape.order) == names
     assert not shape.skippable
 

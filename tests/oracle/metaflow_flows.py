@@ -59,8 +59,8 @@ def refusal(flow_class: Any) -> str:
     """What Metaflow's linter says against a flow, "" where it takes it. An exception that is no LintWarn refuses too."""
     try:
         linter.run_checks(flow_class._graph)
-    except Exception as error:
-        return f"{type(error).__name__}: {error}" or type(error).__name__
+    except Exception as error:  # noqa: BLE001 a crash refuses too
+        return f"{type(error).__name__}: {error}"
     return ""
 
 

@@ -108,8 +108,11 @@ UPSTREAM = st.sampled_from(
         {"name": "a.Foo"},
         {"name": 1},
         {"project": "a"},
+        {"name": "Foo", "project": "a", "project_branch": "b"},
+        {"name": "Foo", "project": 1},
+        {"name": "Foo", "project_branch": None},
+        5,
     ]
-    + [{"name": "Foo", "project": "a", "project_branch": "b"}, {"name": "Foo", "project": 1}, {"name": "Foo", "project_branch": None}, 5]
 )
 FLOW = {
     "project": {"name": NAMES, "branch": NAMES, "production": st.booleans()},
