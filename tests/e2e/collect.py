@@ -6,8 +6,11 @@ Run as a process of its own, because Metaflow reads its settings from the enviro
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 
@@ -33,6 +36,20 @@ def artifacts(task: Any) -> dict[str, Any]:
     return {name: plain(task[name]) for name in sorted(n for n, _ in task.items()) if not name.startswith("_")}
 
 
+def mirror(root: str, flow: str, run: str, folder: Path) -> None:
+    """Copy a run, and the values that the flow's runs share, from S3 into a folder; Metaflow's own client takes a process a value."""
+    import boto3
+
+    bucket, _, prefix = root.removeprefix("s3://").partition("/")
+    client = boto3.client("s3", endpoint_url=os.environ["METAFLOW_S3_ENDPOINT_URL"])
+    for part in (f"{flow}/{run}/", f"{flow}/data/"):
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/{part}"):
+            for entry in page.get("Contents", []):
+                target = folder / entry["Key"].removeprefix(f"{prefix}/")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                client.download_file(bucket, entry["Key"], str(target))
+
+
 def collect(kind: str, root: str, flow: str, run: str) -> dict[str, list[dict[str, Any]]]:
     from metaflow.datastore import FlowDataStore
     from metaflow.plugins import DATASTORES
@@ -51,5 +68,13 @@ def collect(kind: str, root: str, flow: str, run: str) -> dict[str, list[dict[st
     return found
 
 
+def main(kind: str, root: str, flow: str, run: str) -> dict[str, list[dict[str, Any]]]:
+    if kind != "s3":
+        return collect(kind, root, flow, run)
+    with tempfile.TemporaryDirectory(prefix="flowc-collect-") as folder:
+        mirror(root, flow, run, Path(folder))
+        return collect("local", folder, flow, run)
+
+
 if __name__ == "__main__":
-    json.dump(collect(*sys.argv[1:5]), sys.stdout, sort_keys=True)
+    json.dump(main(*sys.argv[1:5]), sys.stdout, sort_keys=True)
