@@ -2,7 +2,7 @@
 
 Block style, keys in the order given, sequences as deep as their key, no folding, no anchors, no nulls. A string is plain only
 where no reader could take it for something else, a literal block where it has lines and a block can say it exactly, and
-double-quoted otherwise.
+quoted otherwise.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null",
 # What may not stand raw in YAML: controls, the line breaks of YAML 1.1 (NEL, LS, PS), the BOM, non-characters.
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _NOT_IN_BLOCK = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_ONLY_DOUBLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _LONGEST_KEY = 1000
 
 
@@ -123,8 +124,10 @@ def _fits_block(text: str) -> bool:
 
 
 def scalar(text: str) -> str:
-    """A string as a key or on the line of its key: plain where no reader could misread it, else double-quoted."""
+    """A string as a key or on the line of its key: plain where no reader could misread it, else quoted with as few escapes as can be."""
     if _PLAIN.match(text) and text.lower() not in _WORDS:
         return text
+    if ('"' in text or "\\" in text) and not _ONLY_DOUBLE.search(text):
+        return "'" + text.replace("'", "''") + "'"
     quoted = json.dumps(text, ensure_ascii=False)
     return quoted if text.isascii() and "\x7f" not in text else _ESCAPED.sub(lambda m: f"\\u{ord(m[0]):04x}", quoted)
