@@ -1,4 +1,4 @@
-"""In: the diagnostics of a file and its text. Out: those that no `# flowc: ignore[FC301]` silences, and what is wrong with these."""
+"""In: the diagnostics of a file and its text. Out: those that no `# flowc: ignore[FC305]` silences, and what is wrong with these."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 IGNORE = re.compile(r"#\s*flowc:\s*ignore\s*\[([^\]]*)\]")
 DIRECTIVE = re.compile(r"#+\s*flowc:")
 CODE = re.compile(r"FC\d{3}")
+OPINIONS = "FC30"
+"""Range of the errors after which a flow is still whole: the decorator in question is then not there."""
 
 _FLOW = """\
 from metaflow import FlowSpec, step
@@ -40,14 +42,14 @@ UNUSED = Code(
     "unused suppression",
     "The comment silences a diagnostic that is not reported on its line (any more). Left in place it would hide the next real one. "
     "Codes of a target (FC4, FC5) are never called unused, since another target may report them.",
-    bad=_flow("  # flowc: ignore[FC301]"),
+    bad=_flow("  # flowc: ignore[FC305]"),
     good=_flow(""),
     severity=Severity.WARNING,
 )
 MALFORMED = Code(
     "FC191",
     "suppression that flowc cannot read",
-    "A suppression names its codes: `# flowc: ignore[FC301]` or `# flowc: ignore[FC301, FC305]`. A comment that starts with "
+    "A suppression names its codes: `# flowc: ignore[FC305]` or `# flowc: ignore[FC305, FC309]`. A comment that starts with "
     "`# flowc:` and says anything else does nothing, which its author did not mean.",
     bad=_flow("  # flowc: ignore"),
     good=_flow("  # told flowc: nothing"),
@@ -64,9 +66,9 @@ UNKNOWN = Code(
 IMPOSSIBLE = Code(
     "FC193",
     "suppression of an error that leaves no output",
-    "Warnings and notes can be silenced, and so can the errors about decorators, values and parameters (FC3): flowc then goes on with "
-    "what it could read. An error about reading (FC1), the graph (FC2), the target (FC4) or the output (FC5), or a bug (FC9), means "
-    "that there is nothing right to write.",
+    "Warnings and notes can be silenced, and so can the errors about decorators that flowc cannot read or place (FC300 to FC309): it "
+    "then goes on as if the decorator were not there. After any other error there is nothing right to write: a value is wrong or "
+    "missing, the graph cannot run, or the target cannot carry it.",
     bad=Example({"flow.py": _FLOW.replace("{comment}", "  # flowc: ignore[FC180]")}, line=7),
     good=_flow(""),
     severity=Severity.WARNING,
@@ -108,7 +110,8 @@ def apply(
 
 
 def can_suppress(diagnostic: Diagnostic) -> bool:
-    return diagnostic.severity is not Severity.ERROR or diagnostic.code.id.startswith("FC3")
+    """Whether a comment may silence it: all but errors that leave nothing right to write."""
+    return diagnostic.severity is not Severity.ERROR or diagnostic.code.id.startswith(OPINIONS)
 
 
 def read(source: SourceFile) -> Iterator[Suppression]:
@@ -132,7 +135,7 @@ def _malformed(source: SourceFile) -> Iterator[Diagnostic]:
                 MALFORMED,
                 "the comment names no diagnostic that it silences",
                 span,
-                help="Write it as `# flowc: ignore[FC301]`, codes separated by commas.",
+                help="Write it as `# flowc: ignore[FC305]`, codes separated by commas.",
             )
 
 
@@ -203,4 +206,4 @@ def _judge(
 def _never(code: str) -> bool:
     from flowc.diagnostics import REGISTRY
 
-    return REGISTRY[code].severity is Severity.ERROR and not code.startswith("FC3")
+    return REGISTRY[code].severity is Severity.ERROR and not code.startswith(OPINIONS)

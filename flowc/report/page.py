@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,10 +34,12 @@ def page(code: Code) -> str:
 
 
 def _example(example: Example) -> Iterator[str]:
-    facts = [f"--target {example.target}"] if example.target else []
-    facts += [f"{name.replace('_', '-')} = {value!r}" for name, value in example.settings.items()]
-    if facts:
-        yield f"With {', '.join(f'`{fact}`' for fact in facts)}:"
+    if example.settings:
+        yield "With these settings:"
+        lines = [f"{name.replace('_', '-')} = {_toml(value)}" for name, value in example.settings.items()]
+        yield "\n".join(["```toml", "[tool.flowc]", *lines, "```"])
+    if example.target:
+        yield f"With `--target {example.target}`:"
     for path, content in example.files.items():
         text = content if isinstance(content, str) else _readable(content)
         lines = text.rstrip("\n").split("\n")
@@ -48,6 +52,15 @@ def _example(example: Example) -> Iterator[str]:
             yield f"{fence}{LANGUAGES.get(path.rsplit('.', 1)[-1], '')}\n{body}\n{fence}"
 
 
+def _toml(value: object) -> str:
+    """A value of a setting as TOML, on one line."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _readable(content: bytes) -> str:
     return content.decode("utf-8", errors="backslashreplace")
 
@@ -57,8 +70,8 @@ def index(codes: Sequence[Code]) -> str:
     parts = [
         "# Diagnostics",
         (
-            "`flowc explain FC203` prints a page. A comment `# flowc: ignore[FC301]` on the line silences a warning, a note, or an "
-            "error of the range FC3."
+            "`flowc explain FC203` prints a page. A comment `# flowc: ignore[FC305]` on the line silences a warning, a note, or one of "
+            "the errors FC300 to FC309; [FC193](FC193.md) says why no other."
         ),
     ]
     for prefix, name in RANGES.items():

@@ -192,6 +192,17 @@ def test_warnings_do_not_fail(here: Path) -> None:
     assert done.stderr.startswith("warning[FC191]")
 
 
+def test_a_suppressed_error_does_not_fail(here: Path) -> None:
+    """What a comment silences is neither shown nor in the way, for check and compile alike."""
+    flow = "import hidden\n" + HELLO.replace("import FlowSpec", "import FlowSpec, retry")
+    wrapped = flow.replace("    @step\n    def start", "    @hidden.make(retry)\n    @step\n    def start")
+    (here / "hello.py").write_text(wrapped)
+    assert "FC305" in flowc("check", "hello.py", code=1).stdout
+    (here / "hello.py").write_text(wrapped.replace("(retry)", "(retry)  # flowc: ignore[FC305]"))
+    assert flowc("check", "hello.py").stdout == ""
+    assert flowc("compile", "hello.py", "-t", "argo").stderr == ""
+
+
 def test_colour() -> None:
     """Colours are for terminals; a flag can force them, NO_COLOR and a pipe turn them off."""
     assert "\x1b" not in flowc("check", "broken.py", code=1).stdout
