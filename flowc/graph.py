@@ -312,35 +312,49 @@ def _shared(nodes: Mapping[str, Node], order: tuple[str, ...], entries: Mapping[
     )
 
 
+Chance = tuple[int, int]
+"""A probability (m, e) = m / 2**e in lowest terms: exact, and small wherever few switches are open."""
+
+
+def _total(parts: Iterable[Chance]) -> Chance:
+    found, bits = 0, 0
+    for part, shift in parts:
+        common = max(bits, shift)
+        found, bits = (found << (common - bits)) + (part << (common - shift)), common
+    halvings = min(bits, (found & -found).bit_length() - 1) if found else bits
+    return found >> halvings, bits - halvings
+
+
 def _skippable(graph: Graph) -> frozenset[str]:
     """The steps that do not run in every run of their scope.
 
-    Give every case of a switch a positive probability: then a step always runs exactly when it runs with probability one. With the
-    weights 1/2, 1/4, ... all probabilities are whole multiples of 2**-bits, so plain integers hold them exactly.
+    Give every case of a switch a positive probability (1/2, 1/4, ..., the last two alike): then a step always runs exactly when it runs
+    with probability one.
     """
     nodes = graph.nodes
     cases = {n: [t for t in dict.fromkeys(nodes[n].next) if t != n] for n in graph.order if nodes[n].type == "split-switch"}
-    bits = sum(len(targets) for targets in cases.values())
-    one = 1 << bits
-    chance: dict[str, int] = {}
+    chance: dict[str, Chance] = {}
     openers: dict[str, list[str]] = {}
     for split, joins in graph.closers.items():
         for join in joins:
             openers.setdefault(join, []).append(split)
 
-    def passed(before: str, name: str) -> int:
+    def passed(before: str, name: str) -> Chance:
+        found, bits = chance.get(before, (0, 0))
         if before not in cases:
-            return chance.get(before, 0)
-        rank = cases[before].index(name)
-        return chance.get(before, 0) >> min(rank + 1, len(cases[before]) - 1)
+            return found, bits
+        return found, bits + min(cases[before].index(name) + 1, len(cases[before]) - 1)
 
     for name in graph.order:
         groups = graph.arrivals(name)
         if not groups or any(nodes[n].type == "foreach" for n in groups[0]):
-            chance[name] = one
+            chance[name] = (1, 0)
             continue
-        chance[name] = sum(passed(n, name) for n in groups[0])
+        found, bits = _total(passed(n, name) for n in groups[0])
         closed = graph.closes(name)
         if closed is not None and nodes[closed].type == "foreach":
-            chance[name] = chance[name] * sum(chance.get(s, 0) for s in openers.get(name, ())) >> bits
-    return frozenset(n for n in graph.order if chance[n] != one) | frozenset(graph.shared)
+            # what the tasks of the scope did counts as often as the scope itself is entered
+            outer, shift = _total(chance.get(s, (0, 0)) for s in openers.get(name, ()))
+            found, bits = _total([(found * outer, bits + shift)])
+        chance[name] = (found, bits)
+    return frozenset(n for n in graph.order if chance[n] != (1, 0)) | frozenset(graph.shared)
