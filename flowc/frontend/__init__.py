@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flowc.diagnostics import Diagnostic, in_order
-from flowc.frontend.classes import TOO_DEEP, Lineage, lineage, no_flow, not_named, select, top_level_classes
+from flowc.frontend.classes import TOO_DEEP, Lineage, Lineages, no_flow, not_named, select, top_level_classes
 from flowc.frontend.flows import read_flow, step_names
 from flowc.frontend.modules import SYNTAX, Program
 
@@ -52,28 +52,29 @@ def _read(source: SourceFile, reader: Reader, settings: Settings, name: str | No
     program = Program(source, reader)
     if program.entry.broken:
         return Reading((), _placed(program.diagnostics))
-    lines = [lineage(program, cls) for cls in top_level_classes(program)]
-    chosen, found = _choose(program, lines, settings, name)
+    lineages = Lineages(program)
+    lines = [lineages.of(cls) for cls in top_level_classes(program)]
+    chosen, found = _choose(lineages, lines, settings, name)
     flows = []
     for line in chosen:
-        flow, problems = read_flow(program, line, settings)
+        flow, problems = read_flow(lineages, line, settings)
         found += problems
         if flow is not None:
             flows.append(flow)
     return Reading(tuple(flows), _placed([*program.diagnostics, *found]))
 
 
-def _choose(program: Program, lines: list[Lineage], settings: Settings, name: str | None) -> tuple[list[Lineage], list[Diagnostic]]:
+def _choose(lineages: Lineages, lines: list[Lineage], settings: Settings, name: str | None) -> tuple[list[Lineage], list[Diagnostic]]:
     flows = [line for line in lines if line.is_flow]
     if name is not None:
         named = [line for line in lines if line.head.name == name and (line.is_flow or line.problems)]
-        return named, [] if named else [not_named(program, name, [line.head.name for line in flows])]
+        return named, [] if named else [not_named(lineages.program, name, [line.head.name for line in flows])]
     if flows:
-        steps = {line.head.name: step_names(program, line, settings) for line in flows} if len(flows) > 1 else {}
-        return (select(program, flows, steps) if len(flows) > 1 else flows), []
+        steps = {line.head.name: step_names(lineages, line, settings) for line in flows} if len(flows) > 1 else {}
+        return (select(lineages.program, flows, steps) if len(flows) > 1 else flows), []
     # a class whose bases are not in sight may be a flow: it is, when it has steps
-    perhaps = [line for line in lines if line.problems and step_names(program, line, settings)]
-    return perhaps, [] if perhaps else [no_flow(program.entry.source, program)]
+    perhaps = [line for line in lines if line.problems and step_names(lineages, line, settings)]
+    return perhaps, [] if perhaps else [no_flow(lineages.program.entry.source, lineages)]
 
 
 def _placed(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -45,12 +45,9 @@ NOT_NAMED = Code(
 TOO_DEEP = Code(
     "FC103",
     "nested too deep to be read",
-    why=(
-        "An expression of thousands of nested terms exhausts the stack of the reader. Such text is generated, and the pod's Python "
-        "would strain as well."
-    ),
-    bad=Example({"flow.py": _FLOW + "\n\nTOTAL = " + " + ".join(["1"] * 9000) + "\n\n\nHello.total = TOTAL\n"}, line=1),
-    good=Example({"flow.py": _FLOW + "\n\nTOTAL = 9000\n\n\nHello.total = TOTAL\n"}),
+    why="An expression of hundreds of nested terms, or a chain of as many classes, exhausts the stack of the reader.",
+    bad=Example({"flow.py": _FLOW.replace("(FlowSpec)", f"(FlowSpec, {' + '.join(['1'] * 700)})")}, line=1),
+    good=Example({"flow.py": _FLOW}),
 )
 UNREADABLE_BASE = Code(
     "FC104",
@@ -122,36 +119,47 @@ class _UnorderedError(Exception):
     """The bases have no consistent order."""
 
 
-def lineage(program: Program, head: LocalClass) -> Lineage:
-    """Read the bases of a class, and theirs. What cannot be read is a problem at the class that names it."""
-    problems: list[Diagnostic] = []
-    order = _linearize(program, head, (), problems)
-    return Lineage(head, tuple(order), tuple(problems))
+class Lineages:
+    """The lineages of a program's classes, each read once. What cannot be read is a problem at the class that names it."""
 
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._known: dict[LocalClass, Lineage] = {}
+        self._busy: set[LocalClass] = set()
 
-def _linearize(program: Program, cls: LocalClass, below: tuple[LocalClass, ...], problems: list[Diagnostic]) -> list[LocalClass | str]:
-    bases: list[LocalClass | str] = []
-    for expr in cls.node.bases:
-        base = _base(program, cls, expr)
-        if isinstance(base, Diagnostic):
-            problems.append(base)
-        elif isinstance(base, LocalClass) and (base == cls or base in below):
-            problems.append(Diagnostic(NO_ORDER, f"class {cls.name} is a base of itself", cls.span, help="Remove the base class."))
-        else:
-            bases.append(base)
-    parts = [_linearize_any(program, base, (*below, cls), problems) for base in bases]
-    try:
-        return [cls, *_merge([*parts, bases])]
-    except _UnorderedError as error:
-        message = f"Python cannot create class {cls.name}: {error}"
-        problems.append(Diagnostic(NO_ORDER, message, cls.span, help="Name each base class once, derived classes before their bases."))
-        return [cls, *dict.fromkeys(c for part in parts for c in part)]
+    def of(self, cls: LocalClass) -> Lineage:
+        """The class with its bases, and theirs."""
+        if cls not in self._known:
+            self._busy.add(cls)
+            self._known[cls] = self._read(cls)
+            self._busy.discard(cls)
+        return self._known[cls]
 
-
-def _linearize_any(
-    program: Program, base: LocalClass | str, below: tuple[LocalClass, ...], problems: list[Diagnostic]
-) -> list[LocalClass | str]:
-    return _linearize(program, base, below, problems) if isinstance(base, LocalClass) else [base]
+    def _read(self, cls: LocalClass) -> Lineage:
+        bases: list[LocalClass | str] = []
+        problems: dict[Diagnostic, None] = {}
+        for expr in cls.node.bases:
+            base = _base(self.program, cls, expr)
+            if isinstance(base, Diagnostic):
+                problems[base] = None
+            elif isinstance(base, LocalClass) and base in self._busy:
+                message = f"class {cls.name} is a base of itself"
+                problems[Diagnostic(NO_ORDER, message, cls.span, help="Remove the base class.")] = None
+            else:
+                bases.append(base)
+        parts: list[list[LocalClass | str]] = []
+        for base in bases:
+            line = self.of(base) if isinstance(base, LocalClass) else None
+            problems.update(dict.fromkeys(line.problems if line else ()))
+            parts.append(list(line.order) if line else [base])
+        try:
+            order = parts[0] if len(parts) == 1 else _merge([*parts, bases])
+        except _UnorderedError as error:
+            message = f"Python cannot create class {cls.name}: {error}"
+            remedy = "Name each base class once, derived classes before their bases."
+            problems[Diagnostic(NO_ORDER, message, cls.span, help=remedy)] = None
+            order = list(dict.fromkeys(c for part in parts for c in part))
+        return Lineage(cls, (cls, *(c for c in order if c != "object")), tuple(problems))
 
 
 def _merge(parts: list[list[LocalClass | str]]) -> list[LocalClass | str]:
@@ -247,13 +255,14 @@ def select(program: Program, lineages: Sequence[Lineage], steps_of: dict[str, se
     return with_steps or whole
 
 
-def no_flow(source: SourceFile, program: Program | None = None) -> Diagnostic:
-    """Why a file gives nothing to compile; without a program, its text was not worth parsing."""
+def no_flow(source: SourceFile, lineages: Lineages | None = None) -> Diagnostic:
+    """Why a file gives nothing to compile; without lineages, its text was not worth parsing."""
     remedy = "Name a file with a class that derives from metaflow.FlowSpec."
-    if program is not None:
+    if lineages is not None:
+        program = lineages.program
         bindings = program.entry.bindings
         inner = next(_hidden_classes(program.entry.tree), None)
-        imported = next((n for n, b in bindings.items() if b[-1].kind == "from" and _is_imported_flow(program, n)), None)
+        imported = next((n for n, b in bindings.items() if b[-1].kind == "from" and _is_imported_flow(lineages, n)), None)
         again = next((b[-1] for b in bindings.values() if any(isinstance(x.node, ast.ClassDef) for x in b[:-1])), None)
         if inner is not None:
             remedy = f"Class {inner.name} stands inside a function or class; move it to the top level of the file."
@@ -264,11 +273,9 @@ def no_flow(source: SourceFile, program: Program | None = None) -> Diagnostic:
     return Diagnostic(NO_FLOW, f"there is no flow in {source.path}", source.at_line(1), help=remedy)
 
 
-def _is_imported_flow(program: Program, name: str) -> bool:
-    found = program.resolve(program.entry, name)
-    return (
-        isinstance(found, Local) and isinstance(found.node, ast.ClassDef) and lineage(program, LocalClass(found.module, found.node)).is_flow
-    )
+def _is_imported_flow(lineages: Lineages, name: str) -> bool:
+    found = lineages.program.resolve(lineages.program.entry, name)
+    return isinstance(found, Local) and isinstance(found.node, ast.ClassDef) and lineages.of(LocalClass(found.module, found.node)).is_flow
 
 
 def _hidden_classes(tree: ast.Module) -> Iterator[ast.ClassDef]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import builtins
-import posixpath
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from flowc.diagnostics import Code, Diagnostic, Example
 from flowc.frontend.modules import External, Local, Module, NotFound, Program, dotted_name
+from flowc.frontend.paths import near_file
 from flowc.frontend.values import Scope, Unknown, evaluate, given, not_static, setting_key
 from flowc.ir import Value
 
@@ -51,9 +51,6 @@ _CLICK = frozenset(
         "show_default",
     ]
 )
-
-FOLDER = "/flowc folder of the flow"
-"""Stands for the flow's folder while a path is computed; no real folder is called so."""
 
 
 def flow_with(line: str, before: str = "from metaflow import Config, FlowSpec, IncludeFile, JSONType, Parameter, step\n") -> str:
@@ -140,11 +137,11 @@ class Declaration:
         return None if found is None or found.data is None else found
 
     def path(self, name: str, problems: list[Diagnostic]) -> Value | None:
-        """As `value`, for the path of a file beside the flow: `__file__` is known to that extent, and the path is relative to the folder."""
+        """As `value`, for the path of a file beside the flow: `__file__` is known to that extent (relative to its folder)."""
         found = self._value(name)
         argument = self.arguments.get(name)
         if isinstance(found, Unknown) and argument is not None and isinstance(argument.what, ast.expr):
-            found = _near_file(argument.what, argument.scope) or found
+            found = near_file(argument.what, argument.scope) or found
         if isinstance(found, Unknown):
             return self.value(name, problems)
         return None if found is None or found.data is None else found
@@ -173,25 +170,6 @@ class Declaration:
         if called is expr and isinstance(found, Local) and isinstance(found.node, (ast.FunctionDef, ast.Lambda)):
             return f"function {ast.unparse(expr)}"
         return None
-
-
-def _near_file(expr: ast.expr, scope: Scope) -> Value | None:
-    """A path that is built from `__file__`, relative to the flow's folder. None where it is something else.
-
-    It is computed in a program of its own: there, `__file__` is a path that must not reach any other value.
-    """
-    modules = [scope.program.entry, *scope.program.local_modules()]
-    if not any("__file__" in m.source.text for m in modules):
-        return None
-    program = Program(scope.program.entry.source, scope.program.reader)
-    module = scope.module if scope.module is scope.program.entry else program.module(scope.module.name)
-    places = {f"{m.label}.__file__": f"{FOLDER}/{m.path}" for m in modules}
-    settings = replace(scope.settings, values={**scope.settings.values, **places})
-    found = evaluate(expr, replace(scope, program=program, module=module or program.entry, settings=settings))
-    if isinstance(found, Unknown) or not isinstance(found.data, str) or not found.data.startswith(f"{FOLDER}/"):
-        return None
-    path = posixpath.relpath(posixpath.normpath(found.data), FOLDER)
-    return Value(path, scope.module.span(expr), "path from __file__")
 
 
 def resolve(scope: Scope, expr: ast.expr) -> Local | External | NotFound | None:
@@ -289,7 +267,7 @@ def bind(declaration: Declaration, problems: list[Diagnostic]) -> Declaration:
             elif name not in signature and not _accepted(declaration.kind, name):
                 wrong(keyword.value, f"takes no argument {name}", f"It takes {', '.join(signature)}.")
             arguments[name] = argument
-    if "name" not in arguments:
+    if "name" not in arguments and not any(isinstance(expr, ast.Starred) for expr in call.args):
         problems.append(
             Diagnostic(ARGUMENTS, f"{declaration.label} has no name", declaration.span, help="Give the name as the first argument.")
         )

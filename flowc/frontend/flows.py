@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from flowc.diagnostics import Code, Diagnostic, Example, Label, Severity
-from flowc.frontend.classes import FLOWSPEC, Lineage, LocalClass, lineage, name_span
+from flowc.frontend.classes import Lineage, Lineages, LocalClass, name_span
 from flowc.frontend.configs import read_config
 from flowc.frontend.declarations import Declaration, find
 from flowc.frontend.decorators import Found, finish, resolve_decorators
@@ -45,13 +45,17 @@ UNREADABLE = ("FC104", "FC105", "FC106", "FC107", "FC108")
 class Reading:
     """A flow on its way. `problems` grows; `files` are data files by path."""
 
-    program: Program
+    lineages: Lineages
     settings: Settings
     line: Lineage
     problems: list[Diagnostic] = field(default_factory=list)
     files: dict[str, DataFile] = field(default_factory=dict)
     configs: dict[str, Any] = field(default_factory=dict)
     config_names: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def program(self) -> Program:
+        return self.lineages.program
 
     @property
     def name(self) -> str:
@@ -79,9 +83,9 @@ class Reading:
         return outcome
 
 
-def read_flow(program: Program, line: Lineage, settings: Settings) -> tuple[Flow | None, list[Diagnostic]]:
+def read_flow(lineages: Lineages, line: Lineage, settings: Settings) -> tuple[Flow | None, list[Diagnostic]]:
     """The flow that a class is. No Flow where its class cannot be read as a whole; one with problems else."""
-    reading = Reading(program, settings, line, list(line.problems))
+    reading = Reading(lineages, settings, line, list(line.problems))
     attributes, unsure = members(line.order, reading.decider)
     declared = _declarations(reading, attributes)
     configs = _configs(reading, declared)
@@ -103,7 +107,7 @@ def read_flow(program: Program, line: Lineage, settings: Settings) -> tuple[Flow
         parameters=tuple(parameters),
         configs=tuple(configs),
         doc=docstring(head.node),
-        modules=program.delivered(),
+        modules=lineages.program.delivered(),
         files=tuple(reading.files[path] for path in sorted(reading.files)),
     )
     broken = any(d.code.id in UNREADABLE and d.severity is Severity.ERROR for d in reading.problems)
@@ -231,9 +235,9 @@ def _possible(reading: Reading, member: Member) -> str:
 
 
 def _flow_decorators(reading: Reading) -> Found:
-    """Metaflow's merge: what bases that are flows bring, in method resolution order, then the class's own, replacing those of their name."""
+    """Metaflow's merge: what bases that are flows bring, in the order of the bases, then the class's own, replacing those of its name."""
     head, *bases = reading.line.local
-    brought = [_decorators_of(reading, base, ()) for base in bases if FLOWSPEC in lineage(reading.program, base).order]
+    brought = [_decorators_of(reading, base, ()) for base in bases if reading.lineages.of(base).is_flow]
     inherited: dict[str, list[Decorator]] = {}
     for found in brought:
         for name in dict.fromkeys(d.name for d in found.decorators):
@@ -256,8 +260,8 @@ def _decorators_of(reading: Reading, cls: LocalClass, inherited: tuple[str, ...]
     return found
 
 
-def step_names(program: Program, line: Lineage, settings: Settings) -> set[str]:
+def step_names(lineages: Lineages, line: Lineage, settings: Settings) -> set[str]:
     """The names of a class's steps, without reading the rest."""
-    reading = Reading(program, settings, line)
+    reading = Reading(lineages, settings, line)
     attributes, _ = members(line.order, reading.decider)
     return {name for name, member in attributes.items() if (found := _methods(reading, member)) is not None and found.is_step}

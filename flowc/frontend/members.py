@@ -47,7 +47,7 @@ CONDITIONAL = Code(
             + "class Hello(FlowSpec):\n    if os.cpu_count() > 4:\n\n    "
             + "    ".join((_START + _END).splitlines(True))
         },
-        line=8,
+        line=9,
     ),
     good=Example(
         {"flow.py": _HEAD + "FULL = True\n\n\nclass Hello(FlowSpec):\n    if FULL:\n\n    " + "    ".join((_START + _END).splitlines(True))}
@@ -160,9 +160,9 @@ def _changed(module: Module, node: ast.AST, message: str) -> Diagnostic:
 def _in_class(cls: LocalClass) -> Iterator[tuple[ast.AST, str]]:
     for keyword in cls.node.keywords:
         yield keyword.value, f"has {keyword.arg or 'keywords'}= in its class statement"
-    for node in cls.node.body:
-        if isinstance(node, ast.FunctionDef) and node.name in ("__init_subclass__", "__set_name__", "__prepare__"):
-            yield node, f"defines {node.name}"
+    for statement in cls.node.body:
+        if isinstance(statement, ast.FunctionDef) and statement.name in ("__init_subclass__", "__set_name__", "__prepare__"):
+            yield statement, f"defines {statement.name}"
     for node in _class_time(cls.node.body):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("exec", "locals", "vars", "globals"):
             yield node, f"calls {node.func.id}() in its body"

@@ -122,7 +122,7 @@ def fanout_problems(function: Function, source: SourceFile) -> list[Diagnostic]:
     message = (
         f"step {function.name}: {keyword.arg}={keyword.value.value!r} is no {'name of an artifact' if wanted is str else 'whole number'}"
     )
-    return [Diagnostic(FANOUT_LITERAL, message, source.span(keyword.value), help=f"write it like {example}")]
+    return [Diagnostic(FANOUT_LITERAL, message, source.span(keyword.value), help=f"Write it like {example}")]
 
 
 def docstring(node: Function | ast.ClassDef) -> str:
