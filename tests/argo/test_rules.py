@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import copy
+import json
+import re
+from pathlib import Path
 
 import pytest
+import yaml
 from argo_objects import BROKEN, CRON, FLOW, SENSOR, TEMPLATE, Object, judged, template
 
+from flowc.output.validate import violations
 from flowc.settings import Settings
 from flowc.targets.argo import rules_cron, rules_depends, rules_scope
 from flowc.targets.argo.rules import rules
+
+FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 
 
 def test_the_good_objects_are_accepted_as_they_are() -> None:
@@ -148,3 +155,13 @@ def test_references_in_expressions_are_found() -> None:
 def test_what_robfig_cron_takes_is_taken(line: str) -> None:
     """Forms that Argo's parser accepts."""
     assert rules_cron.cron_problem(line) is None
+
+
+def test_the_manifest_inside_a_gang_is_a_jobset() -> None:
+    """Argo takes a manifest as text and judges nothing of it; upstream's schema of JobSet does, with a number in the place of each bare tag."""
+    objects = yaml.safe_load_all((FIXTURES / "gang" / "argo.yaml").read_text(encoding="utf-8"))
+    manifests = [t["resource"]["manifest"] for value in objects for t in value.get("spec", {}).get("templates", ()) if "resource" in t]
+    for manifest in manifests:
+        plain = re.sub(r'("(?:[^"\\]|\\.)*")|\{\{.*?\}\}', lambda m: m[1] or "1", manifest)
+        assert violations("kubernetes/jobset.json", json.loads(plain)) == []
+    assert manifests
