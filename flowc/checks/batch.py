@@ -10,7 +10,7 @@ from flowc.checks.example import END, START_END, example
 from flowc.diagnostics import Code, Diagnostic, Example
 from flowc.ir import Decorator, Step
 
-_PERMITTED = re.compile(r"[A-Za-z0-9\s\+\-\=\.\_\:\/\@]")
+_PERMITTED = r"[A-Za-z0-9\s\+\-\=\.\_\:\/\@]"
 
 
 def _on(arguments: str, *, error: bool = False) -> Example:
@@ -81,4 +81,4 @@ def _refused(text: object, limit: int) -> str:
         return "begins with aws:"
     if len(text) > limit:
         return f"is longer than {limit} characters"
-    return "" if _PERMITTED.match(text) else "begins with a character that AWS does not take"
+    return "" if re.match(_PERMITTED, text) else "begins with a character that AWS does not take"

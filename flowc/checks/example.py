@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-
 from flowc.diagnostics import Example
 
 MARK = "# error"
@@ -15,8 +13,10 @@ def example(body: str, name: str = "Hello", imports: str = "", above: str = "") 
     The line of the diagnostic is the one that ends in `# error`; without such a line it is 0.
     """
     names = ", ".join(sorted({"FlowSpec", "step", *imports.replace(",", " ").split()}))
-    head = f"from metaflow import {names}\n\n\n{textwrap.dedent(above).lstrip()}class {name}(FlowSpec):\n"
-    text = head + textwrap.indent(textwrap.dedent(body).strip("\n"), "    ") + "\n"
+    lines = body.strip("\n").split("\n")
+    margin = len(lines[0]) - len(lines[0].lstrip())
+    head = f"from metaflow import {names}\n\n\n{above}class {name}(FlowSpec):\n"
+    text = head + "".join(f"    {line[margin:]}\n" if line.strip() else "\n" for line in lines).rstrip("\n") + "\n"
     line = next((n for n, line in enumerate(text.splitlines(), 1) if line.rstrip().endswith(MARK)), 0)
     return Example({"flow.py": text}, line=line)
 

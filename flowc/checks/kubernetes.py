@@ -28,7 +28,7 @@ SECURITY_KEYS = (
     "seccomp_profile",
     "windows_options",
 )
-_LABEL = re.compile(r"^(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?$")
+_LABEL = r"^(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?$"
 
 
 def _on(arguments: str, *, error: bool = False) -> Example:
@@ -171,7 +171,7 @@ def _labels(written: Decorator) -> list[Diagnostic]:
             "Use at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends, as a string.",
         )
         for key, value in labels.items()
-        if value and (not isinstance(value, str) or not _LABEL.search(value))
+        if value and (not isinstance(value, str) or not re.search(_LABEL, value))
     ]
 
 
