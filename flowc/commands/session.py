@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from flowc import __version__, report, suppress
+from flowc import __version__, report
 from flowc.commands.files import Folder, Wanted, decode, load, shown
 from flowc.compiler import Checked, Compiled, check, compile_flow
 from flowc.diagnostics import REGISTRY, Diagnostic, has_errors
@@ -71,15 +71,23 @@ def judge_text(
         return Judged(path, tuple(found), Checked((), ()), (), lambda _: None)
     texts = _Texts(source, reader, {})
     checked = check(source, texts.read, settings, flow)
-    found = suppress.apply(list(checked.diagnostics), source, texts, known_codes, flow is None)
+    found = _suppressed(checked.diagnostics, source, texts, flow is None)
     if has_errors(found) or target is None:
         return Judged(path, tuple(found), checked, (), texts)
     if accept is not None:
         accept([flow for flow, _ in checked.flows])
     compiled = tuple(compile_flow(flow, graph, target, settings) for flow, graph in checked.flows)
-    every = list(checked.diagnostics) + [diagnostic for each in compiled for diagnostic in each.diagnostics]
-    found = suppress.apply(every, source, texts, known_codes, flow is None)
+    every = [*checked.diagnostics, *(diagnostic for each in compiled for diagnostic in each.diagnostics)]
+    found = _suppressed(every, source, texts, flow is None)
     return Judged(path, tuple(found), checked, compiled, texts)
+
+
+def _suppressed(found: Sequence[Diagnostic], source: SourceFile, texts: Texts, complete: bool) -> list[Diagnostic]:
+    if not found and "flowc:" not in source.text:
+        return []
+    from flowc import suppress
+
+    return suppress.apply(list(found), source, texts, known_codes, complete)
 
 
 def known_codes() -> set[str]:
