@@ -23,6 +23,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--e2e-full", action="store_true", help="every case and every control, not the core set")
 
 
+def pytest_exception_interact(node: pytest.Item, report: pytest.TestReport) -> None:
+    """A failure can be read at once, not only when all runs have ended."""
+    LOGS.mkdir(exist_ok=True)
+    with (LOGS / "failures.txt").open("a", encoding="utf-8") as log:
+        log.write(f"##### {node.name}\n{report.longreprtext}\n")
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A cluster that is up and has the settings that flows need; what the cases made on it is removed at the end."""
@@ -35,15 +42,14 @@ def cluster() -> Iterator[Cluster]:
 def started(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Started]:
     """Every selected case, at work: a pod costs seconds, so they run side by side and each test waits for its own."""
     wanted = [item.callspec.params for item in request.session.items if hasattr(item, "callspec") and "engine" in item.callspec.params]
-    with ThreadPoolExecutor(IN_FLIGHT) as pool:
-        running: Started = {}
-        for params in wanted:
-            case, engine = params["case"], params["engine"]
-            folder = LOGS / cluster.argo_version / f"{engine}-{case.name}"
-            running[case.name, engine] = pool.submit(perform, case, engine, cluster, folder)
-        yield running
-        for future in running.values():
-            future.cancel()
+    pool = ThreadPoolExecutor(IN_FLIGHT)
+    running: Started = {}
+    for params in wanted:
+        case, engine = params["case"], params["engine"]
+        folder = LOGS / cluster.argo_version / f"{engine}-{case.name}"
+        running[case.name, engine] = pool.submit(perform, case, engine, cluster, folder)
+    yield running
+    pool.shutdown(wait=False, cancel_futures=True)
 
 
 @pytest.fixture(scope="session")
