@@ -251,3 +251,83 @@ def test_structure_stays_small() -> None:
     flow = flow_of(text)
     assert metadata.structure_of(graph.build(flow)) is None
     assert metadata.template_metadata(flow, graph.build(flow), Settings())["annotations"]["metaflow/dag"] == "null"
+
+
+def compiled_by_metaflow(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **facts: Any) -> dict[str, Any]:
+    """Metaflow's WorkflowTemplate of the flow, without its steps."""
+    from metaflow.parameters import flow_context
+    from metaflow.plugins.argo import argo_workflows
+
+    cls = imported({"flow.py": text}, folder).Hello
+    monkeypatch.setattr(argo_workflows, "current", SimpleNamespace(get=facts.get, **facts))
+    monkeypatch.setattr(argo_workflows, "KUBERNETES_NAMESPACE", "ml")
+    monkeypatch.setattr(argo_workflows, "ARGO_EVENTS_SENSOR_NAMESPACE", "ml")
+    maker = argo_workflows.ArgoWorkflows.__new__(argo_workflows.ArgoWorkflows)
+    for name in ("_lifecycle_hooks", "_dag_templates", "_container_templates", "_exit_hook_templates", "_daemon_templates"):
+        monkeypatch.setattr(argo_workflows.ArgoWorkflows, name, lambda _: [])
+    maker.name, maker.production_token, maker.username, maker.tags = "hello", "t", "ann", ["a", "b"]
+    maker.workflow_title, maker.workflow_description, maker.workflow_timeout, maker.workflow_priority = " My title ", None, None, None
+    maker.notify_on_error, maker.notify_on_success, maker.max_workers, maker.enable_error_msg_capture = True, False, 100, False
+    maker.notify_slack_webhook_url, maker.notify_pager_duty_integration_key, maker.notify_incident_io_api_key = "url", None, None
+    with flow_context(cls):
+        maker.flow = cls(use_cli=False)
+        maker.graph = maker.flow._graph
+        for _, parameter in cls._get_parameters():
+            parameter.init()
+        for decorator in [d for ds in maker.flow._flow_decorators.values() for d in ds if d.name != "project"]:
+            decorator.flow_init("Hello", None, None, None, None, None, None, {"trigger": None})
+        maker.parameters = maker._process_parameters()
+        maker.triggers, maker.trigger_options = maker._process_triggers()
+        maker._schedule, maker._timezone = maker._get_schedule()
+        maker._base_labels, maker._base_annotations = maker._base_kubernetes_labels(), maker._base_kubernetes_annotations()
+        found: dict[str, Any] = json.loads(json.dumps(maker._compile_workflow_template().to_json()))
+    return found
+
+
+def read_json(about: dict[str, Any]) -> dict[str, Any]:
+    """Annotations with the JSON in them read, the clock left out; of parameters, values as JSON too."""
+    found = dict(about["annotations"])
+    found.pop("metaflow/deployment_timestamp", None)
+    for key, text in found.items():
+        if text[:1] in "{[":
+            found[key] = json.loads(text)
+    for parameter in found.get("metaflow/parameters", {}).values():
+        parameter["value"] = json.loads(parameter["value"])
+    return found
+
+
+@pytest.mark.parametrize("above", ["@schedule(cron='0 6 * * 1', timezone='Asia/Tokyo')", "@trigger(event='x')", "@project(name='ads')"])
+def test_metadata(above: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labels and annotations of template, runs and pods are Metaflow's, JSON read; pods go without title and description."""
+    text = sample("Parameter, project, schedule, trigger", above, body="n = Parameter('n', default='x')").replace(
+        "n = ", '"""Says hello."""\n\n    n = '
+    )
+    in_project = {"project_name": "ads", "branch_name": "user.ann", "project_flow_name": "ads.user.ann.Hello"} if "project" in above else {}
+    theirs = compiled_by_metaflow(text, tmp_path, monkeypatch, **in_project)
+    flow = flow_of(text)
+    settings = Settings(
+        owner="ann",
+        namespace="ml",
+        production_token="t",
+        tags=("a", "b"),
+        title="My title",
+        notify_on_error=True,
+        notify_slack_webhook_url="secret:slack/url",
+        events_event="e",
+        events_event_source="e",
+        events_service_account="e",
+    )
+    pods_of_theirs = read_json(theirs["spec"]["podMetadata"])
+    for key in ("title", "description"):
+        pods_of_theirs.pop(f"workflows.argoproj.io/{key}")
+    for mine, other, expected in (
+        (metadata.template_metadata(flow, graph.build(flow), settings), theirs["metadata"], read_json(theirs["metadata"])),
+        (metadata.workflow_metadata(flow, settings), theirs["spec"]["workflowMetadata"], read_json(theirs["spec"]["workflowMetadata"])),
+        (metadata.pod_metadata(flow, settings), theirs["spec"]["podMetadata"], pods_of_theirs),
+    ):
+        assert mine["labels"] == other["labels"]
+        annotations = read_json(mine)
+        if in_project:
+            # The name of this deployment is the project's; Metaflow's was given by the test.
+            annotations.pop("metaflow/sensor_name", None)
+        assert annotations == expected
