@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import platform
+import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flowc.diagnostics import Diagnostic, in_order
 from flowc.frontend.classes import TOO_DEEP, Lineage, Lineages, no_flow, not_named, select, top_level_classes
 from flowc.frontend.flows import read_flow, step_names
+from flowc.frontend.members import made_elsewhere
 from flowc.frontend.modules import SYNTAX, Program
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ def _read(source: SourceFile, reader: Reader, settings: Settings, name: str | No
     lineages = Lineages(program)
     lines = [lineages.of(cls) for cls in top_level_classes(program)]
     chosen, found = _choose(lineages, lines, settings, name)
+    found += made_elsewhere(lineages)
+    if not chosen:
+        return Reading((), _placed(found))
     flows = []
     for line in chosen:
         flow, problems = read_flow(lineages, line, settings)
@@ -74,10 +78,10 @@ def _choose(lineages: Lineages, lines: list[Lineage], settings: Settings, name: 
         return (select(lineages.program, flows, steps) if len(flows) > 1 else flows), []
     # a class whose bases are not in sight may be a flow: it is, when it has steps
     perhaps = [line for line in lines if line.problems and step_names(lineages, line, settings)]
-    return perhaps, [] if perhaps else [no_flow(lineages.program.entry.source, lineages)]
+    return perhaps, [] if perhaps or made_elsewhere(lineages) else [no_flow(lineages.program.entry.source, lineages)]
 
 
 def _placed(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
     """In order; a syntax error says which Python's grammar it broke."""
-    grammar = f"flowc reads with the grammar of Python {platform.python_version()}, on which it runs"
+    grammar = f"flowc reads with the grammar of Python {sys.version_info.major}.{sys.version_info.minor}, on which it runs"
     return tuple(in_order([replace(d, note=grammar) if d.code is SYNTAX and not d.note else d for d in found]))

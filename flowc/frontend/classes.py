@@ -263,13 +263,10 @@ def no_flow(source: SourceFile, lineages: Lineages | None = None) -> Diagnostic:
         bindings = program.entry.bindings
         inner = next(_hidden_classes(program.entry.tree), None)
         imported = next((n for n, b in bindings.items() if b[-1].kind == "from" and _is_imported_flow(lineages, n)), None)
-        again = next((b[-1] for b in bindings.values() if any(isinstance(x.node, ast.ClassDef) for x in b[:-1])), None)
         if inner is not None:
             remedy = f"Class {inner.name} stands inside a function or class; move it to the top level of the file."
         elif imported is not None:
             remedy = f"{imported} is defined in another file; name that file."
-        elif again is not None and not isinstance(again.node, ast.ClassDef):
-            remedy = f"The name of the class is bound again on line {again.line}; decorate the class in its class statement instead."
     return Diagnostic(NO_FLOW, f"there is no flow in {source.path}", source.at_line(1), help=remedy)
 
 

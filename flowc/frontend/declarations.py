@@ -146,6 +146,20 @@ class Declaration:
             return self.value(name, problems)
         return None if found is None or found.data is None else found
 
+    def called(self, name: str) -> Value | None:
+        """What a function argument gives when Metaflow calls it with a context; None where that hangs on more than the text."""
+        argument = self.arguments[name]
+        assert isinstance(argument.what, ast.expr)
+        for values in ([None, True], [None]):
+            call = ast.Call(argument.what, [ast.Constant(v) for v in values], [])
+            ast.fix_missing_locations(ast.copy_location(call, argument.what))
+            found = evaluate(call, argument.scope)
+            if isinstance(found, Unknown):
+                found = near_file(call, argument.scope) or found
+            if isinstance(found, Value):
+                return found
+        return None
+
     def _value(self, name: str) -> Value | Unknown | None:
         setting = given(self.scope.settings, self.key(name), self.span_of(name))
         if setting is not None:

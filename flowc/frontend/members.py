@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flowc.diagnostics import Code, Diagnostic, Example
-from flowc.frontend.classes import FLOWSPEC, Lineage, LocalClass
-from flowc.frontend.modules import Local, Module
+from flowc.frontend.classes import FLOWSPEC, Lineage, Lineages, LocalClass
+from flowc.frontend.modules import External, Local, Module
 from flowc.frontend.modules_bindings import Ambiguous, Binding, pick
 from flowc.frontend.values import Scope, Unknown, evaluate
 
@@ -210,3 +210,34 @@ def _in_module(scope: Scope, line: Lineage, important: frozenset[str]) -> Iterat
 def _may_matter(name: str, value: ast.expr, important: frozenset[str], scope: Scope) -> bool:
     """Whether an attribute set from outside may be a step or parameter, or hide one."""
     return name in important or isinstance(evaluate(value, scope), Unknown)
+
+
+def made_elsewhere(lineages: Lineages) -> list[Diagnostic]:
+    """Flow classes of the flow's file that are no class statement, or whose name is bound to something else after it."""
+    entry = lineages.program.entry
+    found = []
+    for name, bindings in entry.bindings.items():
+        last = bindings[-1]
+        if len(bindings) > 1 and last.kind == "value" and any(_is_flow(lineages, entry, b.node) for b in bindings[:-1]):
+            found.append(_changed(entry, last.node, f"flow class {name} is bound again after its class statement"))
+        elif isinstance(last.node, ast.Call) and _builds(lineages, last.node):
+            found.append(_changed(entry, last.node, f"flow class {name} is made by {ast.unparse(last.node.func)}()"))
+    return found
+
+
+def _is_flow(lineages: Lineages, module: Module, node: ast.AST) -> bool:
+    return isinstance(node, ast.ClassDef) and lineages.of(LocalClass(module, node)).is_flow
+
+
+def _builds(lineages: Lineages, call: ast.Call) -> bool:
+    """Whether a call is `type(name, bases, body)` or `types.new_class(...)` with a flow among the bases."""
+    if ast.unparse(call.func) not in ("type", "types.new_class", "new_class") or len(call.args) < 2:
+        return False
+    program = lineages.program
+    for base in call.args[1].elts if isinstance(call.args[1], (ast.Tuple, ast.List)) else []:
+        found = program.resolve(program.entry, base)
+        if isinstance(found, External) and found.path == FLOWSPEC:
+            return True
+        if isinstance(found, Local) and _is_flow(lineages, found.module, found.node):
+            return True
+    return False

@@ -117,6 +117,16 @@ FAR_FILE = Code(
     bad=Example({"flow.py": flow_with('data = IncludeFile("data", default="/data/data.csv")')}, line=5),
     good=Example({"flow.py": flow_with('data = IncludeFile("data", default="data.csv")'), "data.csv": "a,b\n"}),
 )
+UNKNOWN_FILE = Code(
+    "FC387",
+    "included file that only running the flow would name",
+    why=(
+        "The file that an IncludeFile includes is delivered with the flow. Where a function that asks its surroundings names it, flowc "
+        "cannot know it."
+    ),
+    bad=Example({"flow.py": flow_with('data = IncludeFile("data", default=lambda ctx: ctx.user_name)')}, line=5),
+    good=Example({"flow.py": flow_with('data = IncludeFile("data", default=lambda ctx: "data.csv")'), "data.csv": "a,b\n"}),
+)
 
 
 def read_parameter(declared: Declaration, problems: list[Diagnostic], files: dict[str, DataFile]) -> Parameter | None:
@@ -127,6 +137,8 @@ def read_parameter(declared: Declaration, problems: list[Diagnostic], files: dic
     default = _default(declared, problems)
     if declared.kind == "IncludeFile":
         kind = "File"
+        if isinstance(default, Dynamic):
+            _include_called(declared, problems, files)
         _include(declared, default, problems, files)
     else:
         kind = _type(declared, default, problems)
@@ -277,6 +289,17 @@ def _include(declared: Declaration, default: Value | Dynamic | None, problems: l
         problems.append(Diagnostic(NO_FILE, message, span, help=f"Create {path} in the flow's folder, or correct the path."))
     elif path is not None and data is not None:
         files[path] = DataFile(path, data)
+
+
+def _include_called(declared: Declaration, problems: list[Diagnostic], files: dict[str, DataFile]) -> None:
+    """The file that a function names is delivered where the text tells which; the pod calls the function again."""
+    named = declared.called("default")
+    if named is not None:
+        _include(declared, named, problems, files)
+        return
+    message = f"{declared.label} has a function as default, and which file it names is not known when compiling"
+    remedy = f'Give the path in [tool.flowc.values]: "{declared.key("default")}" = ..., or as a literal.'
+    problems.append(Diagnostic(UNKNOWN_FILE, message, declared.span_of("default"), help=remedy))
 
 
 def beside(declared: Declaration, path: str, argument: str, problems: list[Diagnostic]) -> str | None:

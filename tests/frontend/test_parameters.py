@@ -120,15 +120,16 @@ def test_included_files_are_delivered(tmp_path: Path) -> None:
         + "HERE = os.path.dirname(os.path.abspath(__file__))\n\n\nclass F(FlowSpec):\n"
         + '    a = IncludeFile("a", default="data/a.csv", help="A", encoding="latin-1")\n'
         + '    b = IncludeFile("b", is_text=False, default=os.path.join(HERE, "data", "b.bin"))\n'
-        + '    c = IncludeFile("c", required=True)\n    d = IncludeFile("d", default=lambda ctx: "x")\n'
+        + '    c = IncludeFile("c", required=True)\n    d = IncludeFile("d", default=lambda ctx: "d" + ".csv")\n'
         + STEPS,
         "data/a.csv": "a\n",
         "data/b.bin": b"\x00\xff",
+        "d.csv": "d",
     }
     found = reading(files)
     assert codes(found) == []
     (flow,) = found.flows
-    assert [(f.path, f.data) for f in flow.files] == [("data/a.csv", b"a\n"), ("data/b.bin", b"\x00\xff")]
+    assert [(f.path, f.data) for f in flow.files] == [("d.csv", b"d"), ("data/a.csv", b"a\n"), ("data/b.bin", b"\x00\xff")]
     a, b, c, d = flow.parameters
     assert (a.type, a.is_text, a.encoding, a.help) == ("File", True, "latin-1", "A")
     assert isinstance(b.default, Value)
@@ -150,6 +151,7 @@ def test_included_files_are_delivered(tmp_path: Path) -> None:
         "f'{HERE}/data/a.csv'",
         "here('a.csv')",
         "module.PATH",
+        "lambda ctx: here('a.csv')",
         "'./data/../data/a.csv'",
     ],
 )
@@ -225,6 +227,7 @@ def test_a_default_is_refused_exactly_where_click_cannot_convert_it(default: Any
         ('p = Config("p", type=str)', "FC384"),
         ('index = Parameter("p")', "FC385"),
         ('p = IncludeFile("p", default="../a.csv")', "FC386"),
+        ('p = IncludeFile("p", default=lambda ctx: ctx.flow_name)', "FC387"),
         ('p = Parameter("p", default=make(1).x)', "FC340"),
         ('p = Parameter("p", help=unknown)', "FC340"),
         ('p = extension.Parameter("p")', "FC375"),
