@@ -1,4 +1,4 @@
-"""In: the decorators of a step or flow class as written, and their Scope. Out: Metaflow's decorators in its order, values static, and diagnostics."""
+"""In: the decorators of a step or flow as written, and their Scope. Out: Metaflow's decorators in its order, and diagnostics."""
 
 from __future__ import annotations
 

@@ -57,8 +57,8 @@ POSITIONAL = Code(
 UNREADABLE = Code(
     "FC305",
     "decorator that may hide a Metaflow decorator",
-    "A decorator of your own acts in the pod, which runs your source, and is carried as it is. One that applies Metaflow's decorators changes what "
-    "is deployed; where its code cannot be followed without running it, flowc does not know what it adds.\n"
+    "A decorator of your own acts in the pod, which runs your source, and is carried as it is. One that applies Metaflow's decorators "
+    "changes what is deployed; where its code cannot be followed without running it, flowc does not know what it adds.\n"
     'Say it in `[tool.flowc.decorators]`: "ignore" where it acts in the pod only, else what it adds, as Metaflow\'s --with spells it: '
     '["kubernetes:cpu=8", "retry:times=2"].',
     bad=Example(
@@ -74,8 +74,8 @@ _MUTATOR = "from metaflow import StepMutator\n\n\nclass Careful(StepMutator):\n 
 MUTATOR = Code(
     "FC306",
     "mutator whose effect cannot be read",
-    "A StepMutator or FlowMutator changes decorators when Metaflow deploys. flowc follows add_decorator, remove_decorator and conditions that the text "
-    "decides; anything else would need the flow to run.\n"
+    "A StepMutator or FlowMutator changes decorators when Metaflow deploys. flowc follows add_decorator, remove_decorator and "
+    "conditions that the text decides; anything else would need the flow to run.\n"
     'Say the effect in `[tool.flowc.decorators]`: "ignore" where it matters in the pod only, else the decorators that it adds.',
     bad=Example({"flow.py": flow_with("@Careful\n@step", before=_MUTATOR + "        mutable_step.add_decorator(pick())\n")}, line=10),
     good=Example(
@@ -86,7 +86,7 @@ _WRAPPER = "def timed(f):\n    {}def wrapper(self):\n        return f(self)\n\n 
 DROPS_STEP = Code(
     "FC307",
     "decorator that makes a step a plain method",
-    "A decorator above @step that returns a new function without functools.wraps loses the mark that @step left, so Metaflow does not see the step.",
+    "A decorator above @step that returns a new function without functools.wraps loses the mark of @step: Metaflow does not see it.",
     bad=Example({"flow.py": flow_with("@timed\n@step", before=_WRAPPER.format("")).replace("self.next(self.end)", "pass")}, line=9),
     good=Example({"flow.py": flow_with("@timed\n@step", before="import functools\n\n\n" + _WRAPPER.format("@functools.wraps(f)\n    "))}),
     severity=Severity.WARNING,
@@ -101,8 +101,8 @@ NOT_IN_CORE = Code(
 CARRIED = Code(
     "FC309",
     "decorator whose code is not in sight",
-    "A decorator from an installed package is carried: the pod runs the source with it. Should it apply Metaflow's decorators, flowc cannot see them; "
-    "say so in `[tool.flowc.decorators]`.",
+    "A decorator from an installed package is carried, as the pod runs it. Should it apply Metaflow's decorators, flowc cannot "
+    "see them; say so in `[tool.flowc.decorators]`.",
     bad=Example({"flow.py": flow_with("@tracing.traced\n@step", before="import tracing\n")}, line=5),
     good=Example(
         {"flow.py": flow_with("@tracing.traced\n@step", before="import tracing\n")}, settings={"decorators": {"tracing.traced": "ignore"}}

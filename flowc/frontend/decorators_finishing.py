@@ -1,4 +1,4 @@
-"""In: the decorators of a flow and of all its steps, with mutators still to run. Out: what Metaflow deploys: mutators applied, `--with` attached."""
+"""In: the decorators of a flow and of its steps, with mutators to run. Out: what Metaflow deploys: mutators applied, `--with` attached."""
 
 from __future__ import annotations
 
@@ -87,14 +87,13 @@ def _mutate(
     cls = made.definition
     mutating = Mutating(scope, subject, mutator.span, f"mutator {mutator.name}")
     mutating.depth = 1
-    frame = Frame(cls.module)
     try:
         found = find_known(mutating, cls, method)
         if found is None:
             return
         instance = Instance(cls)
-        _start(mutating, cls, instance, made, frame)
-        run(mutating, found, [instance, handed], {}, cls.node.bases[0], frame)
+        _start(mutating, cls, instance, made)
+        run(mutating, found, [instance, handed], {})
     except Refused as refused:
         broken.add(id(made))
         problems.append(refused.diagnostic)
@@ -109,12 +108,12 @@ def _mutate(
     problems += mutating.problems
 
 
-def _start(mutating: Mutating, cls: ClassRef, instance: Instance, made: UserDecorator, frame: Frame) -> None:
+def _start(mutating: Mutating, cls: ClassRef, instance: Instance, made: UserDecorator) -> None:
     if find_known(mutating, cls, "__init__") is not None:
         raise Stuck(f"the class {cls.node.name} has its own __init__")
     init = find_known(mutating, cls, "init")
     if init is not None:
-        run(mutating, init, [instance, *made.args], made.kwargs, cls.node.bases[0], frame)
+        run(mutating, init, [instance, *made.args], made.kwargs)
     elif made.args or made.kwargs:
         raise Stuck(f"the class {cls.node.name} is given arguments and has no init")
 

@@ -1,4 +1,4 @@
-"""In: a decorator's text. Out: whether it may apply a Metaflow decorator, and whether it keeps the mark that @step left, told without following it."""
+"""In: the text of a decorator. Out: whether it may apply a Metaflow decorator, and whether it keeps the mark that @step left."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _imported(node: ast.Import | ast.ImportFrom) -> str | None:
 
 
 def keeps_mark(definition: ast.AST) -> bool:
-    """Whether what a decorator returns may still be seen as a step. Only a bare inner function, or a class without a trace of the step, is sure not to."""
+    """Whether what a decorator returns may still be seen as a step. A bare inner function, or a class without a trace of it, is not."""
     names = {n.id for n in ast.walk(definition) if isinstance(n, ast.Name)} | {
         n.attr for n in ast.walk(definition) if isinstance(n, ast.Attribute)
     }

@@ -134,7 +134,7 @@ class _Reading:
     def unseen(self, path: str, name: str, node: ast.expr, span: Span) -> None:
         """A decorator from an installed package."""
         self.subject.wrappers.append(Wrapper(name, span))
-        remedy = f'Say what it does in [tool.flowc.decorators]: "{path}" = "ignore" where it acts in the pod only, else e.g. ["kubernetes:cpu=8"].'
+        remedy = f'Say what it does in [tool.flowc.decorators]: "{path}" = "ignore" where it acts in the pod only, or ["kubernetes:cpu=8"].'
         if path.startswith(("metaflow.", "metaflow_extensions.")):
             self.problems.append(Diagnostic(NOT_IN_CORE, f"@{name} is not one of Metaflow's own decorators", span, help=remedy))
             return

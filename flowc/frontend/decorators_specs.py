@@ -1,10 +1,11 @@
-"""In: a decorator as `--with` and the settings spell it (`kubernetes:cpu=2,image=a`). Out: its name and attributes, parsed as Metaflow parses it."""
+"""In: a decorator as `--with` spells it (`kubernetes:cpu=2,image=a`). Out: its name and attributes, parsed as Metaflow parses it."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flowc.diagnostics import Diagnostic
@@ -15,7 +16,7 @@ from flowc.source import Span
 
 
 def parse(spec: str) -> tuple[str, dict[str, Any]]:
-    """`retry:times=4` -> ("retry", {"times": 4}): values are JSON, else int, else float, else text. ValueError where an attribute has no `=`."""
+    """`retry:times=4` -> ("retry", {"times": 4}): values are JSON, else int, float or text. ValueError where one has no `=`."""
     name, _, rest = spec.partition(":")
     attributes: dict[str, Any] = {}
     for part in re.split(r",(?=[\s\w]+=)", rest) if rest else []:
@@ -27,11 +28,10 @@ def parse(spec: str) -> tuple[str, dict[str, Any]]:
 
 
 def _value(text: str) -> Any:
-    for read in (lambda t: json.loads(t.replace('\\"', '"')), int, float):
-        try:
+    readers: tuple[Callable[[str], Any], ...] = (lambda t: json.loads(t.replace('\\"', '"')), int, float)
+    for read in readers:
+        with contextlib.suppress(ValueError):
             return read(text)
-        except ValueError:
-            continue
     return text
 
 

@@ -1,4 +1,4 @@
-"""In: a decorator applied to a method or class. Out: the Subject with what Metaflow would hold on it, or Refused with what Metaflow says."""
+"""In: a decorator applied to a method or class. Out: the Subject with what Metaflow would hold on it, or Refused with its words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from flowc.frontend.values_calls import call
 from flowc.frontend.values_classes import instantiate, lineage
 from flowc.frontend.values_expressions import Evaluator
 from flowc.frontend.values_functions import run
-from flowc.frontend.values_objects import ClassRef, Frame, Function, Instance, Late, Partial, Stuck, Thing
+from flowc.frontend.values_objects import ClassRef, Frame, Function, Instance, Partial, Stuck, Thing
 from flowc.ir import Decorator, Value
 from flowc.source import Span
 
@@ -27,7 +27,7 @@ Attribute = Value | Unknown
 USER_BASES = {"metaflow.UserStepDecorator", "metaflow.UserStepDecoratorBase", "metaflow.StepMutator", "metaflow.FlowMutator"}
 
 
-class Refused(Exception):  # noqa: N818 - carries what Metaflow says of the user's text
+class Refused(Exception):
     def __init__(self, code: Code, message: str, span: Span, help: str) -> None:  # noqa: A002 - the field's name everywhere
         super().__init__(message)
         self.diagnostic = Diagnostic(code, message, span, help=help)
@@ -156,7 +156,7 @@ class Applying(Evaluator):
                 found = self.program.resolve(function.module, root) if dotted_name(root) else None
                 if isinstance(found, External) and found.path == "metaflow.user_step_decorator":
                     return self.user(function, frozenset({"metaflow.UserStepDecorator"}), args, kwargs, node, frame)
-        return run(self, function, args, kwargs, node, frame)
+        return run(self, function, args, kwargs)
 
     def construct(self, cls: ClassRef, args: list[Any], kwargs: dict[str, Any], node: ast.expr, frame: Frame) -> Any:
         kinds = frozenset(b for b in lineage(self, cls) if isinstance(b, str)) & USER_BASES
@@ -295,10 +295,7 @@ class Applying(Evaluator):
     def spread(self, known: Known, node: ast.expr, frame: Frame, span: Span) -> dict[str, Attribute]:
         """The attributes that `**mapping` gives; a table under "Flow.step.decorator" in the settings stands for one that is not static."""
         try:
-            value = self.eval(node, frame)
-            value = self.usable(value.data if isinstance(value, Late) else value)
-            if not isinstance(value, dict):
-                raise Stuck("what ** spreads is no mapping")
+            value = self.mapping(node, frame)
         except Stuck as stuck:
             table = self.settings.values.get(f"{self.subject.owner}.{known.name}")
             if isinstance(table, Mapping):
@@ -319,7 +316,7 @@ class Applying(Evaluator):
             if node.attr == "is_step" and subject.is_step:
                 return True
             raise Stuck(f"it looks at {node.attr} of the step")
-        return attribute(self, owner, node.attr, node, frame)
+        return attribute(self, owner, node.attr, frame)
 
     def has_attribute(self, owner: Any, name: str) -> bool | None:
         subject = subject_of(owner)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import posixpath
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ def _undecided(module: Module, test: ast.expr) -> bool | None:  # noqa: ARG001 -
 
 
 class Module:
-    """One parsed file. `name` is dotted ("" for the flow's own file), `path` is relative to the flow's folder, `source` has the path to show."""
+    """One parsed file. `name` is dotted ("" for the flow's own file), `path` counts from the flow's folder, `source` shows its own."""
 
     __slots__ = ("_bodies", "_changes", "bindings", "broken", "name", "package", "path", "source", "stars", "tree")
 
@@ -105,7 +106,7 @@ class Module:
 class Program:
     """The flow's file and, lazily, the modules beside it.
 
-    `diagnostics` grows as files are read: syntax errors, encodings, relative imports. `constants` holds what evaluated bindings came to, by identity.
+    `diagnostics` grows as files are read: syntax errors, encodings, relative imports. `constants` holds what bindings came to.
     """
 
     def __init__(self, entry: SourceFile, reader: Reader) -> None:
@@ -292,7 +293,9 @@ class Program:
     def _attribute(self, base: Resolved, name: str, decide: Decide, depth: int) -> Resolved:
         match base:
             case External():
-                return External(normalise(f"{base.path}.{name}"))
+                # a folder without __init__.py is a package as well
+                inner = self.module(f"{base.path}.{name}") if base.path.partition(".")[0] not in sys.stdlib_module_names else None
+                return LocalModule(inner) if inner else External(normalise(f"{base.path}.{name}"))
             case LocalModule():
                 found = self._lookup(base.module, name, None, None, decide, depth + 1)
                 inner = self.module(f"{base.module.name}.{name}") if isinstance(found, NotFound) and base.module.name else None
@@ -376,15 +379,15 @@ def _declared_all(module: Module) -> set[str] | None:
 
 __all__ = [
     "ENCODING",
+    "RELATIVE",
+    "SYNTAX",
     "External",
     "Local",
     "LocalModule",
     "Module",
     "NotFound",
     "Program",
-    "RELATIVE",
     "Resolved",
-    "SYNTAX",
     "dotted_name",
     "normalise",
 ]

@@ -1,4 +1,4 @@
-"""In: the statements of a module or class body. Out: what each name is bound to, statement by statement, and where it may be changed afterwards."""
+"""In: the statements of a module or class body. Out: what each name is bound to, one by one, and where it may be changed later."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def _always_there(node: ast.Import | ast.ImportFrom) -> bool:
 
 
 def changes(tree: ast.AST) -> dict[str, int]:
-    """Names of module level that something may change after they are bound, with the line: mutating calls, item and attribute stores, `global`.
+    """Names of module level that may change after they are bound, with the line: mutating calls, item and attribute stores, `global`.
 
     Bodies of methods do not count: they run in the pod, after the decorators were read.
     """

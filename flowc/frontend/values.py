@@ -1,4 +1,4 @@
-"""In: an expression of the flow's text and the Scope it stands in. Out: its static Value, or Unknown with the reason; nothing of the user's is ever executed."""
+"""In: an expression and the Scope it stands in. Out: its static Value, or Unknown with the reason; nothing of the user's is executed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Hello(FlowSpec):
 NOT_STATIC = Code(
     "FC340",
     "value that the text does not tell",
-    "flowc never runs the flow, so a value that only running it would give is not known when compiling. It is neither guessed nor left out.\n"
+    "flowc never runs the flow, so a value that only running it would give is not known when compiling. It is not guessed or left out.\n"
     'Give it in `[tool.flowc.values]`, by the key that the help names: "Flow.step.decorator.attribute", "Flow.decorator.attribute", '
     '"module.NAME", "Flow.NAME" or "os.environ.NAME". A given value wins over the text.',
     bad=Example({"flow.py": _flow("kubernetes(image=registry.latest())", "import registry\n")}, line=5),
@@ -91,7 +91,7 @@ def decide(expr: ast.expr, scope: Scope) -> bool | None:
 
 
 def setting_key(*parts: str) -> str:
-    """The key of `[tool.flowc.values]` for an attribute: setting_key("Flow", "step", "kubernetes", "image")."""
+    """The key of `[tool.flowc.values]` for an attribute: its parts, as in ("Flow", "step", "kubernetes", "image"), with dots."""
     return ".".join(part for part in parts if part)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from typing import TYPE_CHECKING, Any
 
 from flowc.frontend.modules import NotFound, normalise
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _CONFIG_METHODS = frozenset(dir(dict)) | {"to_dict", "fromkeys"}
 
 
-def attribute(evaluator: Evaluator, owner: Any, name: str, node: ast.expr, frame: Frame) -> Any:
+def attribute(evaluator: Evaluator, owner: Any, name: str, frame: Frame) -> Any:
     """`owner.name`"""
     match owner:
         case Thing():
@@ -42,11 +43,11 @@ def attribute(evaluator: Evaluator, owner: Any, name: str, node: ast.expr, frame
         case ClassRef():
             return class_attribute(evaluator, owner, name)
         case Instance():
-            return instance_attribute(evaluator, owner, name, node, frame)
+            return instance_attribute(evaluator, owner, name)
         case EnumMember() if name in ("name", "value"):
             return owner.name if name == "name" else owner.value
         case EnumMember():
-            return instance_attribute(evaluator, Instance(owner.cls, {"name": owner.name, "value": owner.value}), name, node, frame)
+            return instance_attribute(evaluator, Instance(owner.cls, {"name": owner.name, "value": owner.value}), name)
         case Function():
             if name in owner.attributes:
                 return owner.attributes[name]
@@ -60,9 +61,13 @@ def attribute(evaluator: Evaluator, owner: Any, name: str, node: ast.expr, frame
     raise Stuck(f"{name} is looked up in {kind_of(owner)}")
 
 
-def _of_thing(evaluator: Evaluator, owner: Thing, name: str) -> Thing:
+def _of_thing(evaluator: Evaluator, owner: Thing, name: str) -> Thing | ModuleRef:
     if owner.path in evaluator.settings.values:
         raise Stuck(f"{owner.path} is given as a value, and {name} is looked up in it")
+    if owner.path.partition(".")[0] not in sys.stdlib_module_names:
+        inner = evaluator.program.module(f"{owner.path}.{name}")
+        if inner is not None:
+            return ModuleRef(inner)
     return Thing(normalise(f"{owner.path}.{name}"))
 
 
@@ -102,7 +107,7 @@ def _into_config(owner: Late, key: Any) -> Any:
     return owner.data[key]
 
 
-def subscript(evaluator: Evaluator, owner: Any, index: Any, frame: Frame) -> Any:
+def subscript(evaluator: Evaluator, owner: Any, index: Any) -> Any:
     """`owner[index]`"""
     if isinstance(owner, Thing):
         return _of_environment(evaluator, owner, index)

@@ -1,4 +1,4 @@
-"""In: a callable of an evaluation and its arguments. Out: what the call gives: pure builtins and methods, functions and classes in sight; else Stuck."""
+"""In: a callable of an evaluation, and arguments. Out: what the call gives: pure builtins, functions and classes in sight; else Stuck."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def call(evaluator: Evaluator, function: Any, args: list[Any], kwargs: dict[str,
         case ClassRef():
             return evaluator.construct(function, args, kwargs, node, frame)
         case Method(function=Function() as inner):
-            return run(evaluator, inner, [function.owner, *args], kwargs, node, frame)
+            return run(evaluator, inner, [function.owner, *args], kwargs)
         case Method():
             return _method(evaluator, function, args, kwargs)
         case Instance(cls=ClassRef() as cls):
@@ -53,9 +53,8 @@ def call(evaluator: Evaluator, function: Any, args: list[Any], kwargs: dict[str,
 
             found = find(evaluator, cls, "__call__")
             if found is not None and isinstance(found[1].node, ast.FunctionDef):
-                return run(
-                    evaluator, Function(found[0].module, found[1].node, Frame(found[0].module)), [function, *args], kwargs, node, frame
-                )
+                method_found = Function(found[0].module, found[1].node, Frame(found[0].module))
+                return run(evaluator, method_found, [function, *args], kwargs)
     return evaluator.apply(function, args, kwargs, node, frame)
 
 
@@ -80,10 +79,10 @@ def _thing(evaluator: Evaluator, function: Thing, args: list[Any], kwargs: dict[
     if path in ("copy.copy", "copy.deepcopy") and len(args) == 1:
         return _copied(args[0])
     if path in ("builtins.getattr", "builtins.hasattr"):
-        return _getattr(evaluator, path, args, node, frame)
+        return _getattr(evaluator, path, args, frame)
     if path == "builtins.isinstance":
         return _isinstance(args)
-    if path == "builtins.map" and len(args) == 2:  # noqa: PLR2004 - a function and a sequence
+    if path == "builtins.map" and len(args) == 2:
         return [call(evaluator, args[0], [item], {}, node, frame) for item in evaluator.iterate(args[1])]
     if path in BUILTINS:
         args = [_casts(path, evaluator.printed(a) if path == "builtins.str" else evaluator.usable(a)) for a in args]
@@ -178,7 +177,7 @@ def _copied(value: Any) -> Any:
     return value
 
 
-def _getattr(evaluator: Evaluator, path: str, args: list[Any], node: ast.expr, frame: Frame) -> Any:
+def _getattr(evaluator: Evaluator, path: str, args: list[Any], frame: Frame) -> Any:
     from flowc.frontend.values_attributes import attribute
 
     if len(args) not in (2, 3) or not isinstance(args[1], str):
@@ -195,7 +194,7 @@ def _getattr(evaluator: Evaluator, path: str, args: list[Any], node: ast.expr, f
         if has is None:
             raise Stuck(f"whether {kind_of(owner)} has {name} is not one that flowc tells")
         return has
-    return args[2] if has is False and len(args) == 3 else attribute(evaluator, owner, name, node, frame)  # noqa: PLR2004 - with a default
+    return args[2] if has is False and len(args) == 3 else attribute(evaluator, owner, name, frame)
 
 
 _TYPES: dict[str, type] = {
@@ -212,7 +211,7 @@ _TYPES: dict[str, type] = {
 
 
 def _isinstance(args: list[Any]) -> bool:
-    kinds = args[1] if len(args) == 2 and isinstance(args[1], tuple) else args[1:]  # noqa: PLR2004 - a value and a type
+    kinds = args[1] if len(args) == 2 and isinstance(args[1], tuple) else args[1:]
     found = [_TYPES.get(k.path.removeprefix("builtins.")) if isinstance(k, Thing) else None for k in kinds]
     known = [k for k in found if k is not None]
     if len(known) != len(found) or not isinstance(args[0], PLAIN) or isinstance(args[0], EnumMember):

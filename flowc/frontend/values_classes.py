@@ -113,7 +113,7 @@ def _bound_value(evaluator: Evaluator, owner: ClassRef, binding: Binding, name: 
     return evaluator.resolved(resolved, name, owner.module)
 
 
-def instance_attribute(evaluator: Evaluator, owner: Instance, name: str, node: ast.expr, frame: Frame) -> Any:
+def instance_attribute(evaluator: Evaluator, owner: Instance, name: str) -> Any:
     """`instance.name`: a field, a property, a method, or an attribute of the class."""
     if name in owner.fields:
         return owner.fields[name]
@@ -130,7 +130,7 @@ def instance_attribute(evaluator: Evaluator, owner: Instance, name: str, node: a
     if kinds & {"property", "cached_property", "functools.cached_property"}:
         from flowc.frontend.values_functions import run
 
-        return run(evaluator, function, [owner], {}, node, frame)
+        return run(evaluator, function, [owner], {})
     if "staticmethod" in kinds:
         return function
     return Method(owner.cls if "classmethod" in kinds else owner, name, function)
@@ -160,7 +160,7 @@ def instantiate(evaluator: Evaluator, cls: ClassRef, args: list[Any], kwargs: di
         where, binding = init
         if not isinstance(binding.node, ast.FunctionDef):
             raise Stuck(f"the class {cls.node.name} has an __init__ that is no function")
-        run(evaluator, Function(where.module, binding.node, Frame(where.module)), [made, *args], kwargs, node, frame)
+        run(evaluator, Function(where.module, binding.node, Frame(where.module)), [made, *args], kwargs)
     elif as_tuple or decorated & _DATACLASS:
         _fill(evaluator, made, cls, args, kwargs, node, frame)
     elif args or kwargs:
@@ -188,12 +188,12 @@ def _fill(
     fields: dict[str, tuple[ClassRef, ast.expr | None]] = {}
     for here in reversed([c for c in lineage(evaluator, cls) if isinstance(c, ClassRef)]):
         for statement in here.node.body:
-            if (
-                isinstance(statement, ast.AnnAssign)
-                and isinstance(statement.target, ast.Name)
-                and "ClassVar" not in ast.dump(statement.annotation)
-            ):
-                fields[statement.target.id] = (here, statement.value)
+            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+                annotation = ast.unparse(statement.annotation)
+                if "InitVar" in annotation or "KW_ONLY" in annotation:
+                    raise Stuck(f"the field {statement.target.id} of {cls.node.name} is a {annotation}")
+                if "ClassVar" not in annotation:
+                    fields[statement.target.id] = (here, statement.value)
     if len(args) > len(fields) or not kwargs.keys() <= fields.keys():
         raise Stuck(f"the arguments do not fit the fields of {cls.node.name}")
     given = dict(zip(fields, args, strict=False))
@@ -211,7 +211,7 @@ def _fill(
     if after is not None and isinstance(after[1].node, ast.FunctionDef):
         from flowc.frontend.values_functions import run
 
-        run(evaluator, Function(after[0].module, after[1].node, Frame(after[0].module)), [made], {}, node, frame)
+        run(evaluator, Function(after[0].module, after[1].node, Frame(after[0].module)), [made], {})
 
 
 def _default(evaluator: Evaluator, owner: ClassRef, default: ast.expr, node: ast.expr, frame: Frame) -> Any:

@@ -12,7 +12,7 @@ from flowc.frontend.values_calls import call
 from flowc.frontend.values_classes import instantiate
 from flowc.frontend.values_functions import run
 from flowc.frontend.values_names import RAISED, Names
-from flowc.frontend.values_objects import MAX_ITEMS, ClassRef, Frame, Function, Instance, Late, Stuck, Thing, kind_of, weight
+from flowc.frontend.values_objects import MAX_ITEMS, ClassRef, EnumMember, Frame, Function, Instance, Late, Stuck, Thing, kind_of, weight
 from flowc.frontend.values_operations import PLAIN, UNARY, binary, compare, format_value
 from flowc.ir import Value
 from flowc.source import Span
@@ -53,19 +53,19 @@ class Evaluator(Names):
             raise
         except RAISED as error:
             text = ast.unparse(node)
-            shown = text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - a message is one line
+            shown = text if len(text) <= 60 else text[:57] + "..."
             raise Stuck(f"Python raises {type(error).__name__} for {shown}: {error}", self.place(node, frame)) from error
 
-    def external(self, function: Thing, args: list[Any], kwargs: dict[str, Any], node: ast.expr, frame: Frame) -> Any:  # noqa: ARG002, PLR0913
+    def external(self, function: Thing, args: list[Any], kwargs: dict[str, Any], node: ast.expr, frame: Frame) -> Any:  # noqa: ARG002
         """A call of something that is not in sight; what reads decorators knows some of those."""
         path = function.path.removeprefix("builtins.")
         if function.path.startswith("metaflow."):
             raise Stuck(f"{path}() is no plain value")
         raise Stuck(f"it calls {path}(), which flowc does not run")
 
-    def invoke(self, function: Function, args: list[Any], kwargs: dict[str, Any], node: ast.expr, frame: Frame) -> Any:
+    def invoke(self, function: Function, args: list[Any], kwargs: dict[str, Any], node: ast.expr, frame: Frame) -> Any:  # noqa: ARG002
         """A call of a function in sight."""
-        return run(self, function, args, kwargs, node, frame)
+        return run(self, function, args, kwargs)
 
     def construct(self, cls: ClassRef, args: list[Any], kwargs: dict[str, Any], node: ast.expr, frame: Frame) -> Any:
         """A call of a class in sight."""
@@ -107,10 +107,10 @@ class Evaluator(Names):
     # --- one method a kind of node -------------------------------------------------------------------------------------
 
     def on_attribute(self, node: ast.Attribute, frame: Frame) -> Any:
-        return attribute(self, self.eval(node.value, frame), node.attr, node, frame)
+        return attribute(self, self.eval(node.value, frame), node.attr, frame)
 
     def on_subscript(self, node: ast.Subscript, frame: Frame) -> Any:
-        return subscript(self, self.eval(node.value, frame), self.eval(node.slice, frame), frame)
+        return subscript(self, self.eval(node.value, frame), self.eval(node.slice, frame))
 
     def on_slice(self, node: ast.Slice, frame: Frame) -> slice:
         return slice(*[None if part is None else self.usable(self.eval(part, frame)) for part in (node.lower, node.upper, node.step)])
@@ -125,20 +125,22 @@ class Evaluator(Names):
         args = self.on_elements(node.args, frame)
         kwargs: dict[str, Any] = {}
         for keyword in node.keywords:
-            value = self.eval(keyword.value, frame)
             if keyword.arg is not None:
-                kwargs[keyword.arg] = value
+                kwargs[keyword.arg] = self.eval(keyword.value, frame)
                 continue
-            if isinstance(value, Late):
-                value = value.data
-            value = self.usable(value)
-            if not isinstance(value, dict):
-                raise Stuck(f"what ** spreads is {kind_of(value)}, no mapping", self.place(keyword.value, frame))
-            for key, item in value.items():
+            for key, item in self.mapping(keyword.value, frame).items():
                 if not isinstance(key, str) or key in kwargs:
                     raise Stuck(f"** gives the argument {key!r} a second time", self.place(keyword.value, frame))
                 kwargs[key] = item
         return args, kwargs
+
+    def mapping(self, node: ast.expr, frame: Frame) -> dict[Any, Any]:
+        """What stands after `**`; a Config may."""
+        value = self.eval(node, frame)
+        value = self.usable(value.data if isinstance(value, Late) else value)
+        if not isinstance(value, dict):
+            raise Stuck(f"what ** spreads is {kind_of(value)}, no mapping", self.place(node, frame))
+        return value
 
     def on_elements(self, nodes: list[ast.expr], frame: Frame) -> list[Any]:
         found: list[Any] = []
@@ -161,14 +163,10 @@ class Evaluator(Names):
     def on_dict(self, node: ast.Dict, frame: Frame) -> dict[Any, Any]:
         found: dict[Any, Any] = {}
         for key, value in zip(node.keys, node.values, strict=True):
-            item = self.eval(value, frame)
             if key is None:
-                item = self.usable(item.data if isinstance(item, Late) else item)
-                if not isinstance(item, dict):
-                    raise Stuck(f"what ** spreads is {kind_of(item)}, no mapping")
-                found.update(item)
+                found.update(self.mapping(value, frame))
             else:
-                found[self.eval(key, frame)] = item
+                found[self.eval(key, frame)] = self.eval(value, frame)
         return found
 
     def on_binop(self, node: ast.BinOp, frame: Frame) -> Any:
@@ -196,13 +194,25 @@ class Evaluator(Names):
         return value
 
     def on_compare(self, node: ast.Compare, frame: Frame) -> bool:
-        left = self.usable(self.eval(node.left, frame))
+        left = self.eval(node.left, frame)
         for op, operand in zip(node.ops, node.comparators, strict=True):
-            right = self.usable(self.eval(operand, frame))
-            if not compare(type(op), left, right):
+            right = self.eval(operand, frame)
+            if not self.compared(op, left, right):
                 return False
             left = right
         return True
+
+    def compared(self, op: ast.cmpop, left: Any, right: Any) -> bool:
+        """One comparison; `is` only where its outcome is not an accident of how Python keeps constants."""
+        if not isinstance(op, (ast.Is, ast.IsNot)):
+            return compare(type(op), self.usable(left), self.usable(right))
+        if isinstance(left, EnumMember):
+            same = left == right
+        elif any(v is None or isinstance(v, bool) for v in (left, right)) or not isinstance(left, PLAIN):
+            same = self.usable(left) is self.usable(right)
+        else:
+            raise Stuck("whether two equal constants are the same object is not defined")
+        return same is isinstance(op, ast.Is)
 
     def on_ifexp(self, node: ast.IfExp, frame: Frame) -> Any:
         return self.eval(node.body if self.truth(self.eval(node.test, frame)) else node.orelse, frame)

@@ -14,24 +14,23 @@ if TYPE_CHECKING:
     from flowc.frontend.values_expressions import Evaluator
 
 
-class _Return(Exception):  # noqa: N818 - control flow of the program that is read
+class _Return(Exception):
     def __init__(self, value: Any) -> None:
         self.value = value
 
 
-class _Break(Exception):  # noqa: N818 - as above
+class _Break(Exception):
     pass
 
 
-class _Continue(Exception):  # noqa: N818 - as above
+class _Continue(Exception):
     pass
 
 
-def run(evaluator: Evaluator, function: Function, args: list[Any], kwargs: dict[str, Any], node: ast.expr, frame: Frame) -> Any:
+def run(evaluator: Evaluator, function: Function, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """Call a function in sight. Its decorators must be ones that leave the call as it is."""
     if evaluator.depth > MAX_DEPTH:
         raise Stuck("functions call one another too deep")
-    del node, frame
     evaluator.tick()
     inner = Frame(function.module, {}, function.frame)
     definition = function.node
@@ -40,7 +39,7 @@ def run(evaluator: Evaluator, function: Function, args: list[Any], kwargs: dict[
         if isinstance(definition, ast.Lambda):
             _bind(evaluator, function, inner, args, kwargs)
             return evaluator.eval(definition.body, inner)
-        _callable(evaluator, function, definition)
+        _callable(definition)
         assert inner.names is not None
         inner.names.update(dict.fromkeys(_assigned(definition), UNBOUND))
         _bind(evaluator, function, inner, args, kwargs)
@@ -52,12 +51,10 @@ def run(evaluator: Evaluator, function: Function, args: list[Any], kwargs: dict[
     return None
 
 
-_TRANSPARENT = {"staticmethod", "classmethod", "property", "lru_cache", "cache", "cached_property", "wraps", "contextmanager"} - {
-    "contextmanager"
-}
+_TRANSPARENT = {"staticmethod", "classmethod", "property", "lru_cache", "cache", "cached_property", "wraps"}
 
 
-def _callable(evaluator: Evaluator, function: Function, definition: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+def _callable(definition: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
     if isinstance(definition, ast.AsyncFunctionDef) or _yields(definition):
         raise Stuck(f"{definition.name} is a generator or coroutine")
     for decorator in definition.decorator_list:

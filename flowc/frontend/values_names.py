@@ -35,7 +35,10 @@ _LATE = 'Write the whole computation in config_expr("...").'
 
 
 class Names:
-    """What names stand for in one evaluation, and its bounds. `origins` collects where values came from; `depth` counts frames of functions and constants on the way."""
+    """What names stand for in one evaluation, and its bounds.
+
+    `origins` collects where values came from; `depth` counts the functions and constants on the way.
+    """
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -60,7 +63,7 @@ class Names:
         """The data that Metaflow would see, as JSON could hold it: tuples are lists."""
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
-        self.tick()
+        self.tick(len(value) if isinstance(value, (list, tuple, dict)) else 1)
         if isinstance(value, Late):
             return self.plain(value.data)
         if isinstance(value, (list, tuple)):
@@ -96,8 +99,8 @@ class Names:
             return Stuck(f"{thing.path.removeprefix('builtins.')} is no plain value")
         return Stuck(f"{thing.path} is not beside the flow, and flowc reads no installed packages", help=give(thing.path))
 
-    def tick(self) -> None:
-        self.steps += 1
+    def tick(self, count: int = 1) -> None:
+        self.steps += count or 1
         if self.steps > MAX_STEPS:
             raise Stuck("it takes more steps than flowc computes")
 
@@ -113,9 +116,9 @@ class Names:
         here = here or Frame(frame.module)
         if here.body is not None and here.body is self.scope.body and node.id in self.scope.configs:
             return self.config(node.id, self.scope.configs[node.id])
-        return self.lookup(node.id, here, node)
+        return self.lookup(node.id, here)
 
-    def lookup(self, name: str, frame: Frame, node: ast.expr) -> Any:
+    def lookup(self, name: str, frame: Frame) -> Any:
         """A name of module or class level."""
         module = frame.module
         if frame.body is not None and name in module.body(frame.body) and (key := f"{frame.body.name}.{name}") in self.settings.values:

@@ -1,4 +1,4 @@
-"""In: nothing. Out: the objects that a static evaluation works on beside plain Python values, its frames, its limits, and Stuck, its way out."""
+"""In: nothing. Out: the objects of a static evaluation beside plain Python values, its frames, its limits, and Stuck, its way out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_BITS = 4_096
 MAX_DEPTH = 60
 
 
-class Stuck(Exception):  # noqa: N818 - a way out of the evaluation, not an error of flowc
+class Stuck(Exception):
     """The text does not tell: why, where (None: wherever it is used), and the remedy."""
 
     def __init__(self, reason: str, span: Span | None = None, help: str = "") -> None:  # noqa: A002 - the field's name everywhere
@@ -173,14 +173,13 @@ def kind_of(value: Any) -> str:
 def lasting(value: Any) -> bool:
     """Whether a constant is the same for every flow and decorator that uses it, so that it can be kept."""
     waiting = [value]
+    seen: set[int] = set()
     while waiting:
         item = waiting.pop()
-        if isinstance(item, dict):
-            waiting.extend(item.values())
-        elif isinstance(item, (list, tuple)):
-            waiting.extend(item)
-        elif isinstance(item, Instance):
-            waiting.extend(item.fields.values())
+        if isinstance(item, (dict, list, tuple, Instance)):
+            if id(item) not in seen:
+                seen.add(id(item))
+                waiting.extend(item.values() if isinstance(item, dict) else item.fields.values() if isinstance(item, Instance) else item)
         elif not (
             item is None or isinstance(item, (str, int, float, bytes, set, frozenset, range, EnumMember, ClassRef, Thing, ModuleRef))
         ):

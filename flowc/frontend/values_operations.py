@@ -1,9 +1,9 @@
-"""In: plain Python values and an operator, method or builtin by name. Out: the result, bounded in size and time; Stuck where flowc does not compute it."""
+"""In: plain Python values and an operator, method or builtin. Out: the result, bounded in size and time, or Stuck."""
 
 from __future__ import annotations
 
 import ast
-import datetime
+import datetime as dt
 import operator
 import posixpath
 import re
@@ -44,13 +44,13 @@ COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.In: lambda a, b: a in b,
     ast.NotIn: lambda a, b: a not in b,
 }
-PLAIN = (type(None), bool, int, float, str, bytes, list, tuple, dict, set, frozenset, range, datetime.timedelta, slice)
+PLAIN = (type(None), bool, int, float, str, bytes, list, tuple, dict, set, frozenset, range, dt.timedelta, slice)
 
 _METHODS: Mapping[type, frozenset[str]] = {
     str: frozenset(
-        "capitalize casefold center count encode endswith find format format_map index isalnum isalpha isascii isdecimal isdigit isidentifier "
-        "islower isnumeric isspace istitle isupper join ljust lower lstrip partition removeprefix removesuffix replace rfind rindex rjust "
-        "rpartition rsplit rstrip split splitlines startswith strip swapcase title upper zfill".split()
+        "capitalize casefold center count encode endswith find format format_map index isalnum isalpha isascii isdecimal isdigit "
+        "isidentifier islower isnumeric isspace istitle isupper join ljust lower lstrip partition removeprefix removesuffix replace rfind "
+        "rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title upper zfill".split()
     ),
     bytes: frozenset(["decode"]),
     int: frozenset(["bit_length"]),
@@ -59,7 +59,7 @@ _METHODS: Mapping[type, frozenset[str]] = {
     list: frozenset("copy count index".split()),
     tuple: frozenset("count index".split()),
     set: frozenset("copy difference intersection isdisjoint issubset issuperset symmetric_difference union".split()),
-    datetime.timedelta: frozenset(["total_seconds"]),
+    dt.timedelta: frozenset(["total_seconds"]),
 }
 CHANGING: Mapping[type, frozenset[str]] = {
     dict: frozenset("update setdefault pop popitem clear".split()),
@@ -103,7 +103,7 @@ def method(owner: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> An
     if isinstance(owner, str):
         if name in ("center", "ljust", "rjust", "zfill"):
             _small(bool(args) and isinstance(args[0], int) and args[0] <= MAX_CHARACTERS)
-        elif name == "replace" and len(args) >= 2:  # noqa: PLR2004 - old and new
+        elif name == "replace" and len(args) >= 2:
             _small((owner.count(args[0]) + 1) * (len(args[1]) + 1) <= MAX_CHARACTERS)
         elif name == "join" and args:
             args = [list(args[0])]
@@ -178,12 +178,12 @@ def _items(value: Any) -> list[Any]:
 
 def _int(value: Any = 0, base: int | None = None) -> int:
     if isinstance(value, str):
-        _small(len(value) <= 1000)  # noqa: PLR2004 - more digits than MAX_BITS can hold
+        _small(len(value) <= 1000)
     return int(value) if base is None else int(value, base)
 
 
 def _round(value: Any, digits: int | None = None) -> Any:
-    _small(digits is None or abs(digits) <= 300)  # noqa: PLR2004 - the range of a float
+    _small(digits is None or abs(digits) <= 300)
     return round(value, digits) if digits is not None else round(value)
 
 
@@ -219,7 +219,7 @@ def _json_dumps(
     import json
 
     weight(value)
-    _small(not isinstance(indent, int) or indent <= 64)  # noqa: PLR2004 - deeper than anyone indents
+    _small(not isinstance(indent, int) or indent <= 64)
     return json.dumps(value, indent=indent, sort_keys=sort_keys, separators=separators, ensure_ascii=ensure_ascii)
 
 
@@ -276,7 +276,7 @@ BUILTINS: Mapping[str, Callable[..., Any]] = {
     "builtins.tuple": lambda v=(): tuple(_items(v)),
     "builtins.zip": lambda *a: list(zip(*[_items(v) for v in a])),  # noqa: B905 - as the flow wrote it
     "collections.OrderedDict": _dict,
-    "datetime.timedelta": datetime.timedelta,
+    "datetime.timedelta": dt.timedelta,
     "json.dumps": _json_dumps,
     "json.loads": _json_loads,
     "math.ceil": _ceil,

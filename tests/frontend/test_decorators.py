@@ -35,9 +35,7 @@ def held_by_metaflow(files: dict[str, str | bytes], folder: Path) -> dict[str, A
     cls = imported(files, folder).F
     flat = [d for many in cls._flow_state[_key()].values() for d in many]
     every = {"": flat} | {step.name: step.decorators for step in cls._steps}
-    made = {
-        name: [(d.name, {k: d.attributes[k] for k in sorted(d._user_defined_attributes)}) for d in ds] for name, ds in every.items()
-    }
+    made = {name: [(d.name, {k: d.attributes[k] for k in sorted(d._user_defined_attributes)}) for d in ds] for name, ds in every.items()}
     plain = json.loads(json.dumps(made, default=lambda f: f.__name__))
     return {name: [(d, attributes) for d, attributes in ds] for name, ds in plain.items()}
 
@@ -50,7 +48,9 @@ def _key() -> Any:
 
 ENABLE = "def enable(deco, flag):\n    def wrap(f):\n        if flag:\n            return deco(f)\n        return f\n\n    return wrap\n"
 COMPOSE = "def compose(*decos):\n    def wrap(f):\n        for deco in reversed(decos):\n            f = deco(f)\n        return f\n\n    return wrap\n"
-DUAL = "def dual(f=None, *, times=1):\n    def wrap(f):\n        return retry(times=times)(f)\n\n    return wrap if f is None else wrap(f)\n"
+DUAL = (
+    "def dual(f=None, *, times=1):\n    def wrap(f):\n        return retry(times=times)(f)\n\n    return wrap if f is None else wrap(f)\n"
+)
 TIMED = "def timed(f):\n    @functools.wraps(f)\n    def wrapper(self):\n        print(f.__name__)\n        return f(self)\n\n    return wrapper\n"
 CLASS = "class Size:\n    def __init__(self, cpu):\n        self.cpu = cpu\n\n    def __call__(self, f):\n        return kubernetes(cpu=self.cpu)(f)\n"
 ENUM = "from enum import Enum\n\n\nclass Gpu(str, Enum):\n    A = 'a100'\n"
@@ -173,7 +173,7 @@ def test_refused_where_metaflow_refuses(case: str, tmp_path: Path) -> None:
     decorators, before, on_class, code, raised = REFUSED[case]
     text = flow(decorators, before, on_class)
     assert code in codes(reading(text))
-    with pytest.raises(Exception) as error:  # noqa: PT011 - the class is compared below
+    with pytest.raises(Exception) as error:
         imported({"flow.py": text}, tmp_path)
     assert type(error.value).__name__ == raised
 
@@ -187,7 +187,10 @@ def test_duplicate_of_a_base_flow_is_refused() -> None:
 MUTATORS = {
     "add": ("class M(StepMutator):\n    def mutate(self, s):\n        s.add_decorator(retry, deco_kwargs={'times': 4})\n", "@M\n@step"),
     "add by text": ("class M(StepMutator):\n    def mutate(self, s):\n        s.add_decorator('kubernetes:cpu=4,image=a')\n", "@M\n@step"),
-    "ignored duplicate": ("class M(StepMutator):\n    def mutate(self, s):\n        s.add_decorator('retry:times=4')\n", "@M\n@retry(times=1)\n@step"),
+    "ignored duplicate": (
+        "class M(StepMutator):\n    def mutate(self, s):\n        s.add_decorator('retry:times=4')\n",
+        "@M\n@retry(times=1)\n@step",
+    ),
     "override": (
         "class M(StepMutator):\n    def mutate(self, s):\n        s.add_decorator('retry', deco_kwargs={'times': 4}, duplicates=MutableStep.OVERRIDE)\n",
         "@M\n@retry(times=1)\n@card\n@step",
@@ -337,7 +340,9 @@ def test_extension_decorators_are_refused_with_the_remedy() -> None:
 
 def test_settings_for_decorators_must_be_decorators() -> None:
     """A misspelt name or attribute in --with or the settings is said, with the near one."""
-    found = reading(flow("@mine\n@step", CARRIED["returns the step"]), with_decorators=("retri",), decorators={"mine": ["kubernetes:cpus=2", 3]})
+    found = reading(
+        flow("@mine\n@step", CARRIED["returns the step"]), with_decorators=("retri",), decorators={"mine": ["kubernetes:cpus=2", 3]}
+    )
     assert codes(found) == ["FC341"] * 3
     assert any("'retry'" in d.message for d in found.diagnostics)
     assert any("'cpu'" in d.message for d in found.diagnostics)
