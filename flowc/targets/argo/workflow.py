@@ -74,7 +74,7 @@ def _spec(name: str, settings: Settings, delivery: Delivery, on_exit: str | None
 
 
 def _defaults(delivery: Delivery) -> dict[str, Any]:
-    return _given(activeDeadlineSeconds=retries.DEFAULT_DEADLINE, inputs=_given(artifacts=list(delivery.artifacts)))
+    return _given(metadata=pods.default_metadata(), activeDeadlineSeconds=retries.DEFAULT_DEADLINE, inputs=_given(artifacts=list(delivery.artifacts)))
 
 
 def _container(settings: Settings, delivery: Delivery) -> dict[str, Any]:
