@@ -1,4 +1,4 @@
-"""Whatever the real `argo lint --offline --strict` refuses, flowc has refused before."""
+"""The real `argo lint --offline --strict` takes what flowc writes, and whatever it refuses, flowc has refused before."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from argo_objects import BROKEN, TEMPLATE, Object, judged
-from e2e.cluster import Cluster, CommandFailed
+from e2e.cluster import ROOT, Cluster, CommandFailed
+from strategies import make
 
+from flowc import compiler, output
 from flowc.output.dump import dump
+from flowc.settings import Settings
+from flowc.source import SourceFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +25,8 @@ PUT: tuple[Any, ...] = (
     *("{{inputs.parameters.x}}", "{{tasks.end.status}}", "{{item}}", "{{=tasks.start.status}}", "{{workflow.status}}"),
 )
 MUTANTS = 300
+FLOWS = 500
+GOLDENS = sorted((ROOT / "tests" / "fixtures").glob("*/argo.yaml"))
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -52,9 +58,9 @@ def mutant(seed: int) -> Object:
     return value
 
 
-def refused(cluster: Cluster, value: Object, file: Path) -> str | None:
-    """What `argo lint` says against the object, None where it accepts it."""
-    file.write_text(dump(value), encoding="utf-8")
+def rejection(cluster: Cluster, text: str, file: Path) -> str | None:
+    """What `argo lint` says against the YAML, None where it accepts it."""
+    file.write_text(text, encoding="utf-8")
     try:
         cluster.argo("lint", "--offline", "--strict", "--no-color", str(file))
     except CommandFailed as failure:
@@ -62,10 +68,32 @@ def refused(cluster: Cluster, value: Object, file: Path) -> str | None:
     return None
 
 
+def compiled(seed: int, version: str) -> str:
+    """The output for a flow made at random."""
+    chance = random.Random(seed)
+    made = make(chance.randrange, chance.choice((4, 8, 14, 24, 40)))
+    settings = Settings(argo_version=version)
+    checked = compiler.check(SourceFile("flow.py", made.text), lambda _: None, settings)
+    ((flow, shape),) = checked.flows
+    result = compiler.compile_flow(flow, shape, "argo", settings)
+    assert result.artifacts, (seed, checked.diagnostics, result.diagnostics)
+    return output.stream(result.artifacts)
+
+
+@pytest.mark.e2e
+def test_argo_accepts_every_golden_and_every_generated_flow(cluster: Cluster, tmp_path: Path) -> None:
+    """No rejection in all goldens that are for this version and 500 flows."""
+    texts = {f"seed {seed}": compiled(seed, cluster.argo_minor) for seed in range(FLOWS)}
+    if cluster.argo_minor == Settings().argo_version:
+        texts |= {path.parent.name: path.read_text(encoding="utf-8") for path in GOLDENS}
+    said = {name: rejection(cluster, text, tmp_path / "made.yaml") for name, text in texts.items()}
+    assert {name: what for name, what in said.items() if what} == {}
+
+
 @pytest.mark.e2e
 def test_argo_accepts_the_good_object(cluster: Cluster, tmp_path: Path) -> None:
     """What the others are broken from is right for the real linter too."""
-    assert refused(cluster, TEMPLATE, tmp_path / "good.yaml") is None
+    assert rejection(cluster, dump(TEMPLATE), tmp_path / "good.yaml") is None
 
 
 @pytest.mark.e2e
@@ -76,7 +104,7 @@ def test_flowc_refuses_whatever_argo_lint_refuses(cluster: Cluster, tmp_path: Pa
         values[name] = copy.deepcopy(TEMPLATE)
         change(values[name])
     version = cluster.argo_minor
-    judgements = {name: refused(cluster, value, tmp_path / "broken.yaml") for name, value in values.items()}
+    judgements = {name: rejection(cluster, dump(value), tmp_path / "broken.yaml") for name, value in values.items()}
     missed = [f"{name}: {said}" for name, said in judgements.items() if said and judged([values[name]], version) is None]
     assert missed == []
     assert sum(said is not None for said in judgements.values()) > MUTANTS // 2
