@@ -93,5 +93,5 @@ def has_errors(found: list[Diagnostic]) -> bool:
     return any(d.severity is Severity.ERROR for d in found)
 
 
-class OutputBug(Exception):  # noqa: N818 - it is a bug, not an error of the user's
+class OutputBug(Exception):
     """An output that its engine would refuse by flowc's own mistake: a target, template or schema broke its contract."""
