@@ -124,7 +124,7 @@ def prepare(work):
     """Copies the flow's code to where it may be written, stands in the folder of the flow file, and returns its name."""
     code, copy = Path(ENV.get("FLOWC_CODE", "/flowc/code")), work / "code"
     if code.is_dir():  # not there where all files are in b64
-        shutil.copytree(str(code), str(copy), ignore=shutil.ignore_patterns(".git", "..*"))
+        shutil.copytree(str(code), str(copy), ignore=shutil.ignore_patterns(".git", ".metaflow", "..*"))
     coded = code.parent / "b64"
     for source in coded.rglob("*"):
         if source.is_file():
@@ -248,6 +248,9 @@ def task(o, work, flow):
 
     store, reads = Store(ENV["FLOWC_RUN_ID"]), work / "inputs"
     me, init, step = commands(o, store, flow, str(reads))
+    here = Path(".metaflow")  # where cards of a local datastore are put, and what @kubernetes packs up
+    if not here.exists():
+        here.symlink_to(store.root) if store.type == "local" else here.mkdir()
     for name in ("stdout", "stderr"):
         (work / name).touch()
         ENV["MFLOG_" + name.upper()] = str(work / name)
@@ -274,8 +277,8 @@ def task(o, work, flow):
 def launch(flow, arguments):
     """What `python FLOW ARGUMENTS` does, also where the file launches no flow, or another one.
 
-    Beyond that, `init` evaluates defaults that are functions or files, as `run` does; and steps with @kubernetes or @batch
-    accept the local datastore, which here is a folder that pods share.
+    Beyond that, `init` evaluates defaults that are functions or files, as `run` does; steps with @kubernetes or @batch
+    accept the local datastore, which here is a folder that pods share; and cards are rendered by a process like this one.
     """
     sys.argv, sys.path[0] = [flow, *arguments], str(Path.cwd())
     main = sys.modules["__main__"] = types.ModuleType("__main__")  # before Metaflow, which adds to it what it pickles
@@ -283,6 +286,7 @@ def launch(flow, arguments):
     from metaflow import FlowSpec
     from metaflow.parameters import Parameter
     from metaflow.plugins import STEP_DECORATORS
+    from metaflow.plugins.cards.card_creator import CardCreator
 
     def option_kwargs(parameter, deploy_mode, original=Parameter.option_kwargs):
         return original(parameter, deploy_mode or not parameter.IS_CONFIG_PARAMETER)
@@ -290,6 +294,9 @@ def launch(flow, arguments):
     def start(self, use_cli=True, original=FlowSpec.__init__):
         if not use_cli or type(self).__name__ == ENV["FLOWC_CLASS"]:
             original(self, use_cli)
+
+    def render(self, command, *rest, original=CardCreator._run_command, **more):  # noqa: SLF001
+        return original(self, [command[0], BOOT, "=", *command[1:]], *rest, **more)
 
     def shared(original):
         def step_init(self, f, graph, step, decos, environment, datastore, logger):
@@ -299,6 +306,7 @@ def launch(flow, arguments):
         return step_init
 
     Parameter.option_kwargs, FlowSpec.__init__ = option_kwargs, start
+    CardCreator._run_command = render  # noqa: SLF001
     for decorator in STEP_DECORATORS:
         if decorator.name in ("kubernetes", "batch"):
             decorator.step_init = shared(decorator.step_init)

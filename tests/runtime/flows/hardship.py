@@ -1,10 +1,10 @@
 import os
 
-from metaflow import FlowSpec, catch, current, environment, retry, step
+from metaflow import FlowSpec, card, catch, current, environment, kubernetes, retry, step
 
 
 class HardshipFlow(FlowSpec):
-    """@retry, @catch, @environment, a start and an end of other names, and no launch at the bottom of the file."""
+    """@retry, @catch, @environment, @card, a start and an end of other names, and no launch at the bottom of the file."""
 
     @retry(times=2, minutes_between_retries=0)
     @environment(vars={"GREETING": "it's {{odd}} \"here\"\n$HOME"})
@@ -24,6 +24,8 @@ class HardshipFlow(FlowSpec):
         raise ValueError("never")
         self.next(self.finish)
 
+    @card(type="blank")
+    @kubernetes(cpu=1)
     @step(end=True)
     def finish(self):
         self.caught = self.oops.exception
