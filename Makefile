@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.10 python3; 
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
-EXAMPLE ?= examples/hello.py
+EXAMPLE ?= examples/train.py
 CLUSTER := tests/engines/cluster/cluster.sh
 SHIPPED := $(shell find flowc templates schemas -type f -not -name '*.pyc' 2>/dev/null) pyproject.toml README.md LICENSE
 
@@ -43,7 +43,7 @@ $(BIN)/uv: requirements/uv.txt
 .PHONY: demo
 demo: .make/wheel ## Compile an example flow for every target and show what was written
 	@rm -rf demo
-	@for target in $$($(BIN)/flowc targets --names); do \
+	@for target in $$($(BIN)/flowc targets | sed -n "s/^\([a-z-]*\): .*/\1/p"); do \
 	  echo "\$$ flowc compile $(EXAMPLE) --target $$target --out-dir demo/$$target"; \
 	  $(BIN)/flowc compile $(EXAMPLE) --target "$$target" --out-dir "demo/$$target"; \
 	  for file in demo/"$$target"/*; do echo "--- $$file"; cat "$$file"; done; \

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "tests" / "engines" / "cluster" / "cluster.sh"
+LOGS = ROOT / "e2e-logs"
 NAMESPACE = "default"
 LABEL = "flowc-e2e"
+SESSION = f"{os.getpid()}-{int(time.time())}"
+"""The label's value here: what another session made on the same cluster is left alone."""
 
 
 class CommandFailed(AssertionError):
@@ -93,11 +97,10 @@ class Cluster:
         ]
         listed = {"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", **item} for item in objects]}
         self.kubectl("apply", "-f", "-", text=json.dumps(listed))
-        self.sweep()
 
     def sweep(self) -> None:
-        """Remove what earlier or these runs made."""
-        self.kubectl("delete", "cronworkflow,workflow,workflowtemplate,sensor", "-l", LABEL, "--ignore-not-found", "--wait=false")
+        """Remove what this session made."""
+        self.kubectl("delete", "cronworkflow,workflow,workflowtemplate,sensor", "-l", f"{LABEL}={SESSION}", "--ignore-not-found", "--wait=false")
 
 
 def ready() -> Cluster:

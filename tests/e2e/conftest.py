@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 from e2e import laptop
 from e2e.cases import Case
-from e2e.cluster import ROOT, Cluster, ready
+from e2e.cluster import LOGS, Cluster, ready
 from e2e.runs import Outcome, class_name, perform
 
 IN_FLIGHT = int(os.environ.get("FLOWC_E2E_IN_FLIGHT", "6"))
-LOGS = ROOT / "e2e-logs"
 Started = dict[tuple[str, str], "Future[Outcome]"]
 
 
@@ -67,9 +65,3 @@ def on_laptop(pytestconfig: pytest.Config) -> Callable[[Case], dict[str, Any]]:
         return dict(known)
 
     return truth
-
-
-@pytest.fixture(scope="session")
-def logs() -> Path:
-    """Where the manifests, node lists and logs of the runs are kept."""
-    return LOGS

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 from e2e.cases import Case
-from e2e.cluster import LABEL, Cluster, CommandFailed, run
+from e2e.cluster import LABEL, SESSION, Cluster, CommandFailed, run
 from e2e.laptop import COLLECT, FLOWS
 
 LIMIT = 900.0
@@ -88,7 +88,7 @@ def deploy(manifest: str, cluster: Cluster, folder: Path) -> str:
     cluster.argo("lint", "--offline", "--strict", str(path))
     objects = [o for o in yaml.safe_load_all(manifest) if o]
     for item in objects:
-        item["metadata"].setdefault("labels", {})[LABEL] = "1"
+        item["metadata"].setdefault("labels", {})[LABEL] = SESSION
     listed = {"apiVersion": "v1", "kind": "List", "items": objects}
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", text=json.dumps(listed))
     return next(str(o["metadata"]["name"]) for o in objects if o["kind"] == "WorkflowTemplate")
@@ -98,7 +98,7 @@ def submit(case: Case, template: str, cluster: Cluster) -> str:
     """Start the template, return the Workflow's name."""
     given = case.parameters if case.submitted is None else case.submitted
     parameters = [part for name, value in given.items() for part in ("-p", f"{name}={value}")]
-    return cluster.argo("submit", "--from", f"workflowtemplate/{template}", "-l", f"{LABEL}=1", "-o", "name", *parameters).strip()
+    return cluster.argo("submit", "--from", f"workflowtemplate/{template}", "-l", f"{LABEL}={SESSION}", "-o", "name", *parameters).strip()
 
 
 def await_schedule(cluster: Cluster, template: str) -> str:
@@ -110,7 +110,7 @@ def await_schedule(cluster: Cluster, template: str) -> str:
         if found:
             cluster.kubectl("delete", "cronworkflow", template)
             name = str(found[0]["metadata"]["name"])
-            cluster.kubectl("label", "workflow", name, f"{LABEL}=1", "--overwrite")
+            cluster.kubectl("label", "workflow", name, f"{LABEL}={SESSION}", "--overwrite")
             return name
         time.sleep(3)
     raise CommandFailed(f"the CronWorkflow {template} started nothing:\n{cluster.kubectl('describe', 'cronworkflow', template)[-3000:]}")
