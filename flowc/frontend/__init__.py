@@ -11,6 +11,7 @@ from flowc.frontend.classes import TOO_DEEP, Lineage, Lineages, no_flow, not_nam
 from flowc.frontend.flows import read_flow, step_names
 from flowc.frontend.members import made_elsewhere
 from flowc.frontend.modules import SYNTAX, Program
+from flowc.frontend.values import Scope
 
 if TYPE_CHECKING:
     from flowc.ir import Flow
@@ -53,11 +54,13 @@ def _read(source: SourceFile, reader: Reader, settings: Settings, name: str | No
     program = Program(source, reader)
     if program.entry.broken:
         return Reading((), _placed(program.diagnostics))
-    lineages = Lineages(program)
-    lines = [lineages.of(cls) for cls in top_level_classes(program)]
-    chosen, found = _choose(lineages, lines, settings, name)
-    found += made_elsewhere(lineages)
+    lineages, scope = Lineages(program), Scope(program, program.entry, settings)
+    found = made_elsewhere(lineages, scope)
+    lines = [lineages.of(cls) for cls in top_level_classes(scope)]
+    chosen = _choose(lineages, lines, settings, name)
     if not chosen:
+        names = [line.head.name for line in lines if line.is_flow]
+        found = found or [no_flow(source, lineages) if name is None else not_named(program, name, names)]
         return Reading((), _placed(found))
     flows = []
     for line in chosen:
@@ -68,17 +71,16 @@ def _read(source: SourceFile, reader: Reader, settings: Settings, name: str | No
     return Reading(tuple(flows), _placed([*program.diagnostics, *found]))
 
 
-def _choose(lineages: Lineages, lines: list[Lineage], settings: Settings, name: str | None) -> tuple[list[Lineage], list[Diagnostic]]:
+def _choose(lineages: Lineages, lines: list[Lineage], settings: Settings, name: str | None) -> list[Lineage]:
     flows = [line for line in lines if line.is_flow]
     if name is not None:
-        named = [line for line in lines if line.head.name == name and (line.is_flow or line.problems)]
-        return named, [] if named else [not_named(lineages.program, name, [line.head.name for line in flows])]
-    if flows:
-        steps = {line.head.name: step_names(lineages, line, settings) for line in flows} if len(flows) > 1 else {}
-        return (select(lineages.program, flows, steps) if len(flows) > 1 else flows), []
-    # a class whose bases are not in sight may be a flow: it is, when it has steps
-    perhaps = [line for line in lines if line.problems and step_names(lineages, line, settings)]
-    return perhaps, [] if perhaps or made_elsewhere(lineages) else [no_flow(lineages.program.entry.source, lineages)]
+        return [line for line in lines if line.head.name == name and (line.is_flow or line.problems)]
+    if len(flows) > 1:
+        flows = select(lineages.program, flows, {line.head.name: step_names(lineages, line, settings) for line in flows})
+    if not flows:
+        # a class whose bases are not in sight may be a flow: it is, when it has steps
+        flows = [line for line in lines if line.problems and step_names(lineages, line, settings)]
+    return flows
 
 
 def _placed(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:

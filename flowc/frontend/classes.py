@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING
 
 from flowc.diagnostics import Code, Diagnostic, Example
 from flowc.frontend.modules import External, Local, Module, NotFound, Program, dotted_name
+from flowc.frontend.modules_bindings import Ambiguous, Binding, pick, type_checking_only
+from flowc.frontend.values import decide
 from flowc.source import SourceFile, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from flowc.frontend.values import Scope
 
 FLOWSPEC = "metaflow.FlowSpec"
 PLAIN = ("object", "typing.Generic", "typing_extensions.Generic")
@@ -209,15 +213,25 @@ def _base(program: Program, cls: LocalClass, expr: ast.expr) -> LocalClass | str
 # --- which flows a file gives ----------------------------------------------------------------------------------------
 
 
-def top_level_classes(program: Program) -> list[LocalClass]:
-    """The classes that the flow's file itself binds at its top level, in the order written; of one name, the last."""
-    entry = program.entry
-    found = {}
-    for name, bindings in entry.bindings.items():
-        last = bindings[-1]
-        if isinstance(last.node, ast.ClassDef) and name == last.node.name:
-            found[name] = LocalClass(entry, last.node)
-    return sorted(found.values(), key=lambda c: c.node.lineno)
+def bound(scope: Scope, bindings: Sequence[Binding]) -> Binding | Ambiguous | None:
+    """Which of the bindings of a name counts at the end of the module."""
+
+    def outcome(test: ast.expr) -> bool | None:
+        known = type_checking_only(test)
+        return decide(test, scope) if known is None else known
+
+    return pick(bindings, None, outcome)
+
+
+def top_level_classes(scope: Scope) -> list[LocalClass]:
+    """The classes that the flow's file itself binds at its top level, in the order written; of one name, the one that counts."""
+    found = []
+    for name, bindings in scope.module.bindings.items():
+        if any(isinstance(b.node, ast.ClassDef) for b in bindings):
+            last = bound(scope, bindings)
+            if isinstance(last, Binding) and isinstance(last.node, ast.ClassDef) and name == last.node.name:
+                found.append(LocalClass(scope.module, last.node))
+    return sorted(found, key=lambda c: c.node.lineno)
 
 
 def launched(module: Module, names: Iterable[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flowc.diagnostics import Code, Diagnostic, Example
-from flowc.frontend.classes import FLOWSPEC, Lineage, Lineages, LocalClass
+from flowc.frontend.classes import FLOWSPEC, Lineage, Lineages, LocalClass, bound
 from flowc.frontend.modules import External, Local, Module
 from flowc.frontend.modules_bindings import Ambiguous, Binding, pick
 from flowc.frontend.values import Scope, Unknown, evaluate
@@ -212,13 +212,17 @@ def _may_matter(name: str, value: ast.expr, important: frozenset[str], scope: Sc
     return name in important or isinstance(evaluate(value, scope), Unknown)
 
 
-def made_elsewhere(lineages: Lineages) -> list[Diagnostic]:
+def made_elsewhere(lineages: Lineages, scope: Scope) -> list[Diagnostic]:
     """Flow classes of the flow's file that are no class statement, or whose name is bound to something else after it."""
     entry = lineages.program.entry
     found = []
     for name, bindings in entry.bindings.items():
         last = bindings[-1]
-        if len(bindings) > 1 and last.kind == "value" and any(_is_flow(lineages, entry, b.node) for b in bindings[:-1]):
+        if len(bindings) > 1 and isinstance(bound(scope, bindings), Ambiguous) and any(_is_flow(lineages, entry, b.node) for b in bindings):
+            found.append(
+                _changed(entry, last.node, f"flow class {name} is bound in several places, and the text does not tell which one counts")
+            )
+        elif len(bindings) > 1 and last.kind == "value" and any(_is_flow(lineages, entry, b.node) for b in bindings[:-1]):
             found.append(_changed(entry, last.node, f"flow class {name} is bound again after its class statement"))
         elif isinstance(last.node, ast.Call) and _builds(lineages, last.node):
             found.append(_changed(entry, last.node, f"flow class {name} is made by {ast.unparse(last.node.func)}()"))

@@ -155,6 +155,7 @@ def test_a_file_without_a_flow_says_so(text: str) -> None:
         (HEAD + "class F(FlowSpec):\n" + STEPS + "del F.start\n", "FC106"),
         (HEAD + "class M:\n    def __init_subclass__(cls):\n        cls.x = 1\n\n\nclass F(M, FlowSpec):\n" + STEPS, "FC106"),
         (HEAD + "class F(FlowSpec):\n" + STEPS + "F = wrap(F)\n", "FC106"),
+        (HEAD + "import sys\n\n\nclass F(FlowSpec):\n" + STEPS + "if sys.argv:\n\n    class F(FlowSpec):\n        pass\n", "FC106"),
         (HEAD + "F = type('F', (FlowSpec,), {'start': step(print)})\n", "FC106"),
         (HEAD + "class F(FlowSpec):\n    for n in 'ab':\n\n        @step\n        def more(self):\n            pass\n\n" + STEPS, "FC107"),
         (
