@@ -23,8 +23,8 @@ def report(example: Example) -> tuple[Diagnostic, ...]:
 @pytest.mark.parametrize("code", [REGISTRY[c] for c in OWN], ids=OWN)
 def test_the_bad_flow_reports_the_code_and_the_good_flow_nothing(code: Code) -> None:
     """The examples of a code, which are also its page, show the code at the line that is marked."""
-    found = [d for d in report(code.bad) if d.code is code]
-    assert found
+    found = report(code.bad)
+    assert {d.code for d in found} == {code}, "what follows from the problem is not told as well"
     assert {d.span.line for d in found if d.span} >= ({code.bad.line} - {0})
     assert not [d.message for d in report(code.good)]
 

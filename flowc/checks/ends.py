@@ -82,7 +82,7 @@ MANY_ENDS = Code(
     bad=example("""
         @step
         def start(self):
-            self.next(self.report)
+            self.next({"tell": self.report, "hide": self.close}, condition="mode")
 
         @step(end=True)
         def report(self):

@@ -22,9 +22,12 @@ from flowc.source import Span
 
 def check(flow: Flow, graph: Graph) -> list[Diagnostic]:
     """Edges that lead to a join too early; where there are none, whether every split meets its join."""
-    return (
-        _too_early(flow, graph) or [*_unjoined(flow, graph), *_without_split(flow, graph), *_unmatched(flow, graph)] or _shared(flow, graph)
-    )
+    if found := _too_early(flow, graph):
+        return found
+    unrelated = {name for name, node in graph.nodes.items() if node.type == "join" and len({_lineage(graph, n) for n in node.in_funcs}) > 1}
+    found = [_unrelated(flow, graph, join) for join in sorted(unrelated)]
+    found += _unjoined(flow, graph, unrelated) + _without_split(flow, graph) + _unmatched(flow, graph, unrelated)
+    return found or _shared(flow, graph)
 
 
 def _span(flow: Flow, name: str) -> Span:
@@ -53,8 +56,15 @@ def _too_early(flow: Flow, graph: Graph) -> list[Diagnostic]:
     return found
 
 
-def _unjoined(flow: Flow, graph: Graph) -> list[Diagnostic]:
-    """Splits that are still open on a path to the end step, the innermost where several are.
+def _unrelated(flow: Flow, graph: Graph, join: str) -> Diagnostic:
+    before = graph.nodes[join].in_funcs
+    labels = tuple(Label(_span(flow, n), f"inside the split of {_and(_lineage(graph, n)) or 'no step'}") for n in before)
+    help_ = "Join each split by a join of its own, the inner one first."
+    return Diagnostic(UNRELATED, f"step {join} joins steps of different splits", flow.steps[join].span, labels=labels, help=help_)
+
+
+def _unjoined(flow: Flow, graph: Graph, unrelated: set[str]) -> list[Diagnostic]:
+    """Splits that are still open on a path to the end step, the innermost where several are; not those that an unrelated join left open.
 
     `open_` holds the steps from which a path leads to the end without closing the split that was open there.
     """
@@ -68,7 +78,7 @@ def _unjoined(flow: Flow, graph: Graph) -> list[Diagnostic]:
         if node.type == "end":
             open_.add(name)
         elif node.type == "join":
-            if goes_on:
+            if goes_on and name not in unrelated:
                 after_join.add(name)
         elif node.type in SPLITS:
             if goes_on:
@@ -111,18 +121,10 @@ def _without_split(flow: Flow, graph: Graph) -> list[Diagnostic]:
     return found
 
 
-def _unmatched(flow: Flow, graph: Graph) -> list[Diagnostic]:
+def _unmatched(flow: Flow, graph: Graph, unrelated: set[str]) -> list[Diagnostic]:
     """Joins whose branches are not those of the split that they close."""
     found: list[Diagnostic] = []
-    told: set[str] = set()
-    for join, node in graph.nodes.items():
-        if node.type == "join" and len({_lineage(graph, n) for n in node.in_funcs}) > 1:
-            told.add(join)
-            labels = tuple(Label(_span(flow, n), f"inside the split of {_and(_lineage(graph, n)) or 'no step'}") for n in node.in_funcs)
-            help_ = "Join each split by a join of its own, the inner one first."
-            found.append(
-                Diagnostic(UNRELATED, f"step {join} joins steps of different splits", flow.steps[join].span, labels=labels, help=help_)
-            )
+    told = set(unrelated)
     for split in graph.order:
         for join in graph.closers.get(split, ()):
             arrived = {graph.branch(n) for n in graph.nodes[join].in_funcs}

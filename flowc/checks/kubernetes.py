@@ -153,7 +153,7 @@ def _choices(written: Decorator) -> list[Diagnostic]:
         value = written.get(name)
         absent = value is None or (name == "gpu_vendor" and not value)
         if not absent and (not isinstance(value, str) or value.lower() not in [c.lower() for c in choices]):
-            found.append(problem(code, written, name, f"@kubernetes {name} is {shown(value)}", f"Choose {' or '.join(choices)}."))
+            found.append(problem(code, written, name, f"@kubernetes {name} {shown(value)} is unknown", f"Choose {' or '.join(choices)}."))
     return found
 
 

@@ -203,7 +203,8 @@ def _forms(flow: Flow, graph: Graph) -> list[Diagnostic]:
     found = []
     last = [s for s in flow.steps.values() if isinstance(s.transition, NoNext) and s.name != graph.end]
     for step in flow.steps.values():
-        if step.name == graph.end:
+        if step.name == graph.end or (graph.end is None and step.marked_end):
+            # of several steps that are marked as the end, FC203 tells
             continue
         if isinstance(step.transition, InvalidNext):
             message = f"step {step.name} has a self.next() in no form that Metaflow knows"
@@ -254,6 +255,9 @@ def _cycles(flow: Flow, graph: Graph) -> list[Diagnostic]:
                 done.add(path[-1])
                 del at[path.pop()]
             elif target in at:
+                if target == graph.start or path[-1] == graph.end:
+                    # what is wrong is told of the start step (FC206) or the end step (FC207)
+                    continue
                 found.append(_cycle(flow, path[at[target] :]))
             elif target not in done:
                 at[target] = len(path)
