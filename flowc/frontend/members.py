@@ -65,6 +65,7 @@ NOT_A_METHOD = Code(
     good=Example({"flow.py": _PLAIN}),
 )
 
+_NAMESPACES = ("exec", "locals", "vars", "globals")
 # What FlowSpec itself has: where it comes before a mixin in the order, the mixin's attribute of that name does not count.
 FLOWSPEC_NAMES = frozenset(["cmd", "foreach_stack", "index", "input", "merge_artifacts", "next", "script_name"])
 
@@ -163,8 +164,10 @@ def _in_class(cls: LocalClass) -> Iterator[tuple[ast.AST, str]]:
     for statement in cls.node.body:
         if isinstance(statement, ast.FunctionDef) and statement.name in ("__init_subclass__", "__set_name__", "__prepare__"):
             yield statement, f"defines {statement.name}"
+    if not any(word in cls.module.source.text for word in (*_NAMESPACES, "match ")):
+        return
     for node in _class_time(cls.node.body):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("exec", "locals", "vars", "globals"):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _NAMESPACES:
             yield node, f"calls {node.func.id}() in its body"
         elif isinstance(node, ast.Match):
             yield node, "has a match statement in its body"
