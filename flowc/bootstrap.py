@@ -269,8 +269,11 @@ def task(o, work, flow):
             for line in told(error).splitlines():
                 file.write(decorate(b"task", line.encode() + b"\n"))
     finally:
-        with contextlib.redirect_stdout(io.StringIO()):
-            save_logs()
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                save_logs()
+        except Exception as error:  # what the step did, counts
+            told(error)
     return code
 
 

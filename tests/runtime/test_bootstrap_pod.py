@@ -96,21 +96,39 @@ def test_code_is_copied_and_base64_decoded(tmp_path: Path) -> None:
     assert not list(engine.root.glob("flowc-*"))
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root, to become a user that nobody knows")
-def test_a_user_without_a_name_or_home(tmp_path: Path) -> None:
-    """A numeric user, one folder to write to, no HOME, no USER: as restricted pods have it."""
-    engine = pod(tmp_path)
+SEALED = """
+set -e
+mount --make-rprivate /
+mount --bind "$1" "$1"
+mount -o remount,ro,bind /
+shift
+exec "$@"
+"""
+
+
+def can_seal() -> bool:
+    """Whether this machine lets a test have mounts of its own and become another user: mostly root may."""
+    probe = ["unshare", "--mount", "setpriv", "--reuid=12345", "--clear-groups", "true"]
+    return bool(shutil.which("unshare")) and subprocess.run(probe, check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not can_seal(), reason="needs mounts of its own and to become another user")
+def test_a_user_without_a_name_or_home_on_a_sealed_file_system(tmp_path: Path) -> None:
+    """A numeric user, one folder that can be written to, no HOME, no USER: as restricted pods have it."""
+    engine = pod(tmp_path / "root")
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
-    os.chown(tmp_path, 12345, 12345)
+    os.chown(engine.root, 12345, 12345)
+    seal = ["unshare", "--mount", "sh", "-c", SEALED, "sh", str(engine.root)]
     # the interpreter may stand where only root may look
     user = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
     env = engine.variables("only", ["--first"], {})
     for name in ("HOME", "USER", "LOGNAME", "USERNAME", "METAFLOW_USER"):
         env.pop(name, None)
-    done = subprocess.run([*user, *engine.command(["only", "--first"])], env=env, capture_output=True, text=True, check=False, cwd="/")
+    command = [*seal, *user, *engine.command(["only", "--first"])]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, cwd="/")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / ".metaflow" / "PodFlow").stat().st_uid == 12345
+    assert (engine.root / ".metaflow" / "PodFlow").stat().st_uid == 12345
 
 
 def test_a_merge_that_nobody_went_on_to(tmp_path: Path) -> None:
