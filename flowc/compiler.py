@@ -1,4 +1,4 @@
-"""In: the text of a Python file, a Reader for what stands beside it, and Settings. Out: what a target needs, or diagnostics; the order of the phases is here."""
+"""In: a Python file's text, a Reader of its folder, and Settings. Out: a target's objects, or diagnostics. The order of the phases is here."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ TOPICS: dict[str, tuple[Option, ...]] = {
         Option("image_pull_policy", "text", "When nodes pull the image.", choices=("Always", "IfNotPresent", "Never")),
         Option("image_pull_secrets", "list", "A Secret that can pull the image. Repeatable.", flag="image-pull-secret", metavar="NAME"),
         Option("code", "text", "How the code reaches the pods: in the manifest, or baked into the image.", choices=("embedded", "image")),
-        Option("code_path", "text", "The flow's file in the image, with --code image.", metavar="FILE"),
+        Option("code_path", "text", "The flow's folder in the image, with --code image.", metavar="DIR"),
         Option("install", "switch", "Whether pods install metaflow where the image lacks it."),
         Option("metaflow_version", "text", "The metaflow that pods install.", metavar="VERSION"),
     ),

@@ -116,12 +116,16 @@ def targets_of(transition: Transition) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Decorator:
-    """A Metaflow decorator on a step or flow, Metaflow's name and the attributes that were given (not the defaults)."""
+    """A Metaflow decorator on a step or flow, Metaflow's name and the attributes that were given (not the defaults).
+
+    `unread`: an attribute was given that a diagnostic says flowc could not read, so one that is absent here may be no default.
+    """
 
     name: str
     attributes: Mapping[str, Value]
     span: Span
     origin: str = "source"
+    unread: bool = False
 
     def get(self, attribute: str, default: Any = None) -> Any:
         """The plain data of an attribute, `default` where it was not given."""
@@ -158,7 +162,8 @@ class Config:
     """A `Config`: `value` is what its file or inline default holds, None where there is neither or only its own parser could tell.
 
     `file` is its default file, relative to the flow's folder. `parser` is the dotted name of the function that reads the text, None for
-    Metaflow's own JSON. `given` is a text from settings, which the pod must get by `--config-value`; None where the pod finds the same by itself.
+    Metaflow's own JSON. `given` is a text from settings, which the pod must get by `--config-value`; None where the pod finds the same
+    by itself.
     """
 
     attribute: str

@@ -6,9 +6,8 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-
 Reader = Callable[[str], "bytes | None"]
-"""How the core reads what stands beside a flow: a posix path relative to the flow's folder in, the bytes out, None where there is no file."""
+"""How the core reads what stands beside a flow: a posix path relative to the flow's folder in, the bytes out; None where no file is."""
 
 
 @dataclass(frozen=True, slots=True)

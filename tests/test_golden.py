@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+
 from flowc import target
 from flowc.commands.files import Folder
 from flowc.compiler import check, compile_flow

@@ -57,7 +57,7 @@ def by_flowc(case: Case, cluster: Cluster) -> str:
     """What `flowc compile` writes for the case, on a machine that has no Metaflow settings."""
     flags = [*case.flags, "--argo-version", cluster.argo_minor, "--name", f"e2e-{case.name}"]
     if case.image:
-        flags += ["--image", image_for(cluster), "--code", "image", "--code-path", f"/app/{case.flow}.py"]
+        flags += ["--image", image_for(cluster), "--code", "image", "--code-path", "/app"]
     env = {k: v for k, v in os.environ.items() if not k.startswith(("METAFLOW_", "AWS_"))}
     return run([*flowc_command(), "compile", f"{case.flow}.py", "--target", "argo", *flags], env=env, cwd=FLOWS)
 

@@ -25,14 +25,14 @@ BASE = sample()
 TOO_BIG = Code(
     "FC440",
     "the code is too big to be embedded",
-    "Embedded code travels in the manifest: small code in the template itself, larger code in a ConfigMap, which Kubernetes limits to 1 MiB.",
+    "Embedded code travels in the manifest: small code in the template, larger code in a ConfigMap, which Kubernetes limits to 1 MiB.",
     bad=Example({"flow.py": BASE + "\n\nTABLE = '" + "x" * 1_100_000 + "'\n"}, target="argo"),
     good=Example({"flow.py": BASE}, target="argo"),
 )
 IMAGE_PATH = Code(
     "FC441",
     "the place of the flow in the image is not known",
-    "With the code in the image, pods must be told where: `--code image` needs `--code-path /app`, the absolute path of the folder that holds the flow.",
+    "With the code in the image, pods must be told where: `--code image` needs `--code-path /app`, the absolute path of the flow's folder.",
     bad=Example({"flow.py": BASE}, line=4, target="argo", settings={"code": "image"}),
     good=Example({"flow.py": BASE}, target="argo", settings={"code": "image", "code_path": "/app"}),
 )

@@ -38,7 +38,7 @@ class Dag:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """A template that runs a step and, while the step chooses itself, itself again. `exits` tells whether who follows asks for the choice."""
+    """A template that runs a step and, while the step chooses itself, itself again. `exits`: whether who follows asks for the choice."""
 
     name: str
     step: str

@@ -73,7 +73,7 @@ def _rbac(name: str, graph: Graph, settings: Settings) -> Iterator[Document]:
     objects: list[tuple[str, str, dict[str, Any]]] = [
         ("v1", "ServiceAccount", {}),
         (RBAC, "Role", {"rules": rules}),
-        (RBAC, "RoleBinding", {"roleRef": {"apiGroup": RBAC.split("/")[0], "kind": "Role", "name": account}, "subjects": [subject]}),
+        (RBAC, "RoleBinding", {"roleRef": {"apiGroup": RBAC.partition("/")[0], "kind": "Role", "name": account}, "subjects": [subject]}),
     ]
     for api, kind, rest in objects:
         values = {"api": api, "kind": kind, "metadata": _about(account, settings), "rest": rest}

@@ -36,8 +36,8 @@ _APART = _step("a", "self.work, foreach='items'") + _step("b", "self.work_b, for
 SHARED = Code(
     "FC443",
     "a step that several splits share",
-    "A step belongs to one place: the top level, the body of one foreach, or one branch of a split. Reached from two such places, its tasks "
-    "would have two kinds of identity, and no DAG could say which of them a join waits for. FC230 warns of it on every target.",
+    "A step belongs to one place: the top level, the body of one foreach, or one branch of a split. Reached from two such places, its "
+    "tasks would have two kinds of identity, and no DAG could say which of them a join waits for. FC230 warns of it on every target.",
     bad=Example({"flow.py": _HEAD + _BOTH + _WORK.replace("(self):", "(self):  # flowc: ignore[FC230]") + _TAIL}, line=19, target="argo"),
     good=Example(
         {"flow.py": _HEAD + _APART + _WORK + _WORK_B + _step("join_b", "self.end", "self, inputs") + _TAIL},
@@ -50,8 +50,8 @@ _PICK = _step("pick", '{"a": self.a, "b": self.b}, condition="case"', body='    
 TWO_JOINS = Code(
     "FC442",
     "a split that different joins may close",
-    "All tasks of a split must meet in one join. Where a switch inside the split leads to one join or another, a run in which the tasks choose "
-    "differently would reach neither.",
+    "All tasks of a split must meet in one join. Where a switch inside the split leads to one join or another, a run in which the tasks "
+    "choose differently would reach neither.",
     bad=Example(
         {
             "flow.py": _SPLIT
@@ -64,7 +64,10 @@ TWO_JOINS = Code(
         line=6,
         target="argo",
     ),
-    good=Example({"flow.py": _SPLIT + _PICK + _step("a", "self.meet") + _step("b", "self.meet") + _step("meet", "self.join") + _TAIL}, target="argo"),
+    good=Example(
+        {"flow.py": _SPLIT + _PICK + _step("a", "self.meet") + _step("b", "self.meet") + _step("meet", "self.join") + _TAIL},
+        target="argo",
+    ),
 )
 
 

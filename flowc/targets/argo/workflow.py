@@ -74,7 +74,8 @@ def _spec(name: str, settings: Settings, delivery: Delivery, on_exit: str | None
 
 
 def _defaults(delivery: Delivery) -> dict[str, Any]:
-    return _given(metadata=pods.default_metadata(), activeDeadlineSeconds=retries.DEFAULT_DEADLINE, inputs=_given(artifacts=list(delivery.artifacts)))
+    inputs = _given(artifacts=list(delivery.artifacts))
+    return _given(metadata=pods.default_metadata(), activeDeadlineSeconds=retries.DEFAULT_DEADLINE, inputs=inputs)
 
 
 def _container(settings: Settings, delivery: Delivery) -> dict[str, Any]:
@@ -204,7 +205,7 @@ def _outputs(node: Node) -> list[Mapping[str, Any]]:
 
 
 def _parameters(flow: Flow) -> list[dict[str, Any]]:
-    """The submitted values, for the first step: base64 of JSON, since a value may hold anything and Argo expands what looks like its own."""
+    """The submitted values, for the first step: base64 of JSON, since a value may hold anything, Argo's own tags included."""
     if not flow.parameters:
         return []
     pairs = ", ".join(f"'{p.name}': workflow.parameters['{p.name}']" for p in flow.parameters)
