@@ -1,4 +1,4 @@
-"""In: a Python file's text, a Reader of its folder, and Settings. Out: a target's objects, or diagnostics. The order of the phases is here."""
+"""In: a Python file's text, a Reader of its folder, and Settings. Out: objects of a target, or diagnostics; the phases' order."""
 
 from __future__ import annotations
 
