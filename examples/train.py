@@ -26,6 +26,10 @@ class Train(FlowSpec):
     @step
     def choose(self, inputs):
         self.best = min(inputs, key=lambda one: one.loss).depth
+        self.next(self.judge)
+
+    @step
+    def judge(self):
         self.verdict = "ship" if self.best > 1 else "keep"
         self.next({"ship": self.ship, "keep": self.end}, condition="verdict")
 
