@@ -2,7 +2,7 @@ from metaflow import FlowSpec, step
 
 
 class NestFlow(FlowSpec):
-    """foreach in foreach in foreach, with a static split inside."""
+    """foreach in foreach in foreach."""
 
     @step
     def start(self):
