@@ -91,8 +91,10 @@ def load(path: str, limit: int = SOURCE_LIMIT) -> bytes:
             data = file.read(limit + 1)
     except FileNotFoundError as error:
         raise PathError(f"{name}: there is no such file") from error
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        raise PathError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    except ValueError as error:
+        raise PathError(f"{name}: no path has a null byte in it") from error
+    except OSError as error:
+        raise PathError(f"{name} cannot be read: {error.strerror or error}") from error
     if len(data) > limit:
         raise PathError(f"{name} is larger than {limit >> 20} MiB, which no flow is")
     return data

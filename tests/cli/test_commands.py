@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -128,7 +128,7 @@ def test_nothing_is_written_on_errors(here: Path, arguments: list[str], code: in
         assert "Error: " in done.stderr
     else:
         name = "-".join(arguments).replace("/", "_").replace("*", "star").replace(":", "_")
-        snapshots.check(request, f"compile.{name}.txt", done.stderr.replace(platform.python_version(), "3.x"))
+        snapshots.check(request, f"compile.{name}.txt", re.sub(r"Python 3[.0-9]*", "Python 3.x", done.stderr))
 
 
 def test_paths_cannot_steer_the_terminal(here: Path) -> None:
