@@ -11,7 +11,7 @@ import pytest
 from e2e import laptop
 from e2e.cases import Case
 from e2e.cluster import LOGS, Cluster, ready
-from e2e.runs import Outcome, class_name, perform
+from e2e.runs import Outcome, class_name, perform, unmet
 
 IN_FLIGHT = int(os.environ.get("FLOWC_E2E_IN_FLIGHT", "6"))
 Started = dict[tuple[str, str], "Future[Outcome]"]
@@ -44,6 +44,8 @@ def started(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Starte
     running: Started = {}
     for params in wanted:
         case, engine = params["case"], params["engine"]
+        if unmet(case, cluster):
+            continue
         folder = LOGS / cluster.argo_version / f"{engine}-{case.name}"
         running[case.name, engine] = pool.submit(perform, case, engine, cluster, folder)
     yield running

@@ -32,6 +32,13 @@ class Outcome:
     story: str
 
 
+def unmet(case: Case, cluster: Cluster) -> str:
+    """What the case needs and a cluster of $KUBECONFIG lacks; empty where it can run."""
+    if case.store == "shared" and cluster.shared is None:
+        return "the cluster of $KUBECONFIG names no shared volume ($FLOWC_CLUSTER_SHARED)"
+    return "images are built only for the cluster of tests/engines" if case.image and not cluster.ours else ""
+
+
 def class_name(flow: str) -> str:
     """The name of the flow class of a file of flows/: the last class in it."""
     tree = ast.parse((FLOWS / f"{flow}.py").read_text())

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from e2e.cases import CASES, Case
 from e2e.cluster import Cluster
-from e2e.runs import Outcome
+from e2e.runs import Outcome, unmet
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -43,8 +43,8 @@ def judge_artifacts(case: Case, outcome: Outcome, on_laptop: Callable[[Case], di
 @pytest.mark.e2e
 def test_ends_as_on_a_laptop(case: Case, engine: str, started: dict[Any, Any], on_laptop: Callable[[Case], dict[str, Any]], cluster: Cluster) -> None:
     """The workflow's phase, its nodes and the artifacts of all its tasks are those that the flow has on a laptop."""
-    if case.store == "shared" and cluster.shared is None:
-        pytest.skip("the cluster of $KUBECONFIG names no shared volume ($FLOWC_CLUSTER_SHARED)")
+    if missing := unmet(case, cluster):
+        pytest.skip(missing)
     outcome: Outcome = started[case.name, engine].result()
     assert outcome.phase == case.phase, outcome.story
     judge_artifacts(case, outcome, on_laptop)
