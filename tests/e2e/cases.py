@@ -56,7 +56,7 @@ CASES: tuple[Case, ...] = (
     Case("switch-deep", "switch", {"way": "deep"}, core=True),
     Case("switch-skip", "switch", {"way": "skip"}, core=True),
     Case("switch-in-branches", "switch_in_branches", core=True),
-    Case("loop", "loop", core=True, control=True),
+    Case("loop", "loop", core=True),
     Case("loop-in-fan", "loop_in_fan", core=True),
     Case("retries", "retries", core=True, control=True),
     Case("timeout-caught", "timeouts", differ=("failure",), core=True),

@@ -109,16 +109,14 @@ def submit(case: Case, template: str, cluster: Cluster) -> str:
 
 
 def await_schedule(cluster: Cluster, template: str) -> str:
-    """The first Workflow that the CronWorkflow of the template starts; the schedule is taken away then."""
+    """The first Workflow that the CronWorkflow of the template starts; the schedule is suspended then (its end would take the Workflow along)."""
     selector = f"workflows.argoproj.io/cron-workflow={template}"
     end = time.monotonic() + 150
     while time.monotonic() < end:
         found = cluster.get("workflow", "-l", selector)["items"]
         if found:
-            cluster.kubectl("delete", "cronworkflow", template)
-            name = str(found[0]["metadata"]["name"])
-            cluster.kubectl("label", "workflow", name, f"{LABEL}={SESSION}", "--overwrite")
-            return name
+            cluster.kubectl("patch", "cronworkflow", template, "--type", "merge", "-p", '{"spec":{"suspend":true}}')
+            return str(found[0]["metadata"]["name"])
         time.sleep(3)
     raise CommandFailed(f"the CronWorkflow {template} started nothing:\n{cluster.kubectl('describe', 'cronworkflow', template)[-3000:]}")
 
