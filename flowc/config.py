@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from flowc.settings import ARGO_VERSIONS
 
-Kind = Literal["text", "integer", "switch", "list", "map", "json", "pairs"]
-"""How a setting is written. map: text by name; json: any value by name; pairs: like json or text by name, the flag taking two words."""
+Kind = Literal["text", "integer", "switch", "list", "map", "json", "pairs", "json pairs"]
+"""How a setting is written. map: text by name; json: any value by name; pairs, json pairs: the same, but the flag takes two words."""
 
 FILES = ("flowc.toml", "pyproject.toml")
 """Where settings are looked for in a folder; the first that has them counts."""
@@ -126,7 +126,7 @@ TOPICS: dict[str, tuple[Option, ...]] = {
             flag="decorator",
             metavar="NAME=JSON",
         ),
-        Option("configs", "json", "Value of a Config, as JSON. Repeatable.", flag="config-value", metavar="NAME=JSON"),
+        Option("configs", "json pairs", "Value of a Config, as JSON. Repeatable.", flag="config-value", metavar="NAME JSON"),
         Option("config_files", "pairs", "File of a Config. Repeatable.", flag="config", metavar="NAME FILE"),
         Option(
             "with_decorators", "list", "Add a decorator to every step, as Metaflow's --with. Repeatable.", flag="with", metavar="DECORATOR"
@@ -198,7 +198,7 @@ def _value(option: Option, value: Any, place: str) -> Any:
     if option.kind in ("map", "pairs"):
         table = _typed(value, dict, where, "a table of texts")
         return {key: _typed(item, str, f"{where}.{key}", "a text") for key, item in table.items()}
-    if option.kind == "json":
+    if option.kind in ("json", "json pairs"):
         table = _typed(value, dict, where, "a table")
         split = next((key for key, item in table.items() if option.dotted and isinstance(item, dict) and "." not in key), None)
         if split is not None:

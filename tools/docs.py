@@ -1,4 +1,4 @@
-"""In: every diagnostic code that flowc declares. Out: docs/diagnostics/, a page a code and an index; with --check, what is stale."""
+"""In: the diagnostic codes and settings that flowc declares. Out: docs/diagnostics/, docs/reference.md; or, with --check, what is stale."""
 
 from __future__ import annotations
 
@@ -6,39 +6,68 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDER = ROOT / "docs" / "diagnostics"
+DOCS = ROOT / "docs"
 
 
 def pages() -> dict[str, str]:
-    """The text of every page by its file name."""
+    """The text of every generated page by its path below docs/."""
     sys.path.insert(0, str(ROOT))
     from flowc.commands.session import known_codes
     from flowc.diagnostics import REGISTRY
     from flowc.report.page import index, page
 
     codes = [REGISTRY[code] for code in sorted(known_codes())]
-    return {"README.md": index(codes), **{f"{code.id}.md": page(code) for code in codes}}
+    texts = {"reference.md": settings(), "diagnostics/README.md": index(codes)}
+    return texts | {f"diagnostics/{code.id}.md": page(code) for code in codes}
 
 
-def differences(wanted: dict[str, str]) -> list[str]:
+def settings() -> str:
+    """The page of all settings: their keys, flags and defaults."""
+    from flowc.config import TOPICS
+    from flowc.settings import Settings
+
+    parts = [
+        "# Every setting",
+        "A compile needs none. Each can be a flag of `flowc compile`, `check` and `graph`, or a key of `[tool.flowc]` in pyproject.toml or "
+        "of flowc.toml, in the flow's folder or the nearest one above it, up to the root of its git repository. A flag beats the file; in "
+        "a table, entry by entry. `--settings FILE` names the file, `--isolated` reads none. [settings.md](settings.md) says more.",
+        '```toml\n[tool.flowc]\nimage = "registry.example/flows:1"\nargo-version = "3.7"\n\n[tool.flowc.labels]\nteam = "forecasting"\n```',
+    ]
+    for topic, options in TOPICS.items():
+        rows = ["| Key | Flag | Default | |", "|---|---|---|---|"]
+        for option in options:
+            default = getattr(Settings(), option.field)
+            shown = "" if default in (None, (), {}) else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+            flag = f"{option.flags} {option.metavar}".strip().replace("|", "\\|")
+            choices = f" One of {', '.join(option.choices)}." if option.choices else ""
+            rows.append(f"| `{option.key}` | `{flag}` | {shown} | {option.help}{choices} |")
+        parts += [f"## {topic}", "\n".join(rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def stale(wanted: dict[str, str]) -> list[str]:
     """The pages that are missing, outdated, or of no code any more."""
-    there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md")}
-    return sorted(name for name in {*wanted, *there} if wanted.get(name) != there.get(name))
+    there = {f"diagnostics/{path.name}" for path in (DOCS / "diagnostics").glob("*.md")}
+    return sorted(name for name in {*wanted, *there} if wanted.get(name) != _text(DOCS / name))
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 def main() -> int:
     wanted = pages()
-    stale = differences(wanted)
+    changed = stale(wanted)
     if "--check" in sys.argv[1:]:
-        for name in stale:
-            print(f"docs/diagnostics/{name} is not current: run `python tools/docs.py`", file=sys.stderr)
-        return 1 if stale else 0
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for name in stale:
+        for name in changed:
+            print(f"docs/{name} is not current: run `python tools/docs.py`", file=sys.stderr)
+        return 1 if changed else 0
+    (DOCS / "diagnostics").mkdir(parents=True, exist_ok=True)
+    for name in changed:
         if name in wanted:
-            (FOLDER / name).write_text(wanted[name], encoding="utf-8")
+            (DOCS / name).write_text(wanted[name], encoding="utf-8")
         else:
-            (FOLDER / name).unlink()
+            (DOCS / name).unlink()
     return 0
 
 

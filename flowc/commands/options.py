@@ -54,7 +54,7 @@ def _click_option(option: Option) -> Callable[[Callable[..., Any]], Callable[...
         attributes["type"] = click.INT if option.minimum is None else click.IntRange(min=option.minimum)
     elif option.choices:
         attributes["type"] = click.Choice(option.choices)
-    elif option.kind == "pairs":
+    elif option.kind in ("pairs", "json pairs"):
         attributes |= {"nargs": 2, "multiple": True, "type": str}
     elif option.kind in ("list", "map", "json"):
         attributes |= {"multiple": True, "type": str}
@@ -75,10 +75,12 @@ def given(flags: Mapping[str, Any]) -> dict[str, Any]:
 def _taken(option: Option, value: Any) -> Any:
     if option.kind == "pairs":
         return dict(value)
+    if option.kind == "json pairs":
+        return {name: _json(option, text, f"{name} '\"{text}\"'") for name, text in value}
     if option.kind == "map":
         return dict(_pair(option, item) for item in value)
     if option.kind == "json":
-        return {name: _json(option, name, text) for name, text in (_pair(option, item) for item in value)}
+        return {name: _json(option, text, f"'{name}=\"{text}\"'") for name, text in (_pair(option, item) for item in value)}
     return value
 
 
@@ -89,13 +91,14 @@ def _pair(option: Option, item: str) -> tuple[str, str]:
     return name, text
 
 
-def _json(option: Option, name: str, text: str) -> Any:
+def _json(option: Option, text: str, quoted: str) -> Any:
+    """The data; `quoted` is how the user would write a text, which is what a mistake here was meant to be."""
     import json
 
     try:
         return json.loads(text)
     except ValueError as error:
-        hint = f"; a text needs quotes of its own: {option.flags} '{name}=\"{text}\"'"
+        hint = f"; a text needs quotes of its own: {option.flags} {quoted}"
         raise click.BadParameter(f"{text!r} is no JSON{hint}", param_hint=option.flags) from error
 
 

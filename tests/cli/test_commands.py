@@ -310,4 +310,6 @@ def test_file_of_a_config(here: Path) -> None:
     (here / "deploy" / "test.json").write_text('{"who": "testing"}')
     assert "production" in flowc("compile", "flows/configured.py", "-t", "argo", "--config", "c", "deploy/prod.json").stdout
     assert "testing" in flowc("compile", "flows/configured.py", "-t", "argo").stdout
-    assert "inline" in flowc("compile", "flows/configured.py", "-t", "argo", "--isolated", "--config-value", 'c={"who": "inline"}').stdout
+    assert (
+        "inline" in flowc("compile", "flows/configured.py", "-t", "argo", "--isolated", "--config-value", "c", '{"who": "inline"}').stdout
+    )

@@ -23,7 +23,7 @@ def _toml(option: Option) -> str:
         return f"{option.key} = 7"
     if option.kind == "list":
         return f'{option.key} = ["a", "b"]'
-    if option.kind == "json":
+    if option.kind in ("json", "json pairs"):
         return f'{option.key} = {{ "a.b" = [1, {{ c = "d" }}] }}'
     if option.kind in ("map", "pairs"):
         return f'{option.key} = {{ a = "b" }}'
@@ -37,6 +37,8 @@ def _flags(option: Option, value: Any) -> list[str]:
         return [positive if value else negative]
     if option.kind == "pairs":
         return [word for name, path in value.items() for word in (positive, name, path)]
+    if option.kind == "json pairs":
+        return [word for name, data in value.items() for word in (positive, name, json.dumps(data))]
     if option.kind == "list":
         return [word for item in value for word in (positive, item)]
     if option.kind == "map":
@@ -128,6 +130,7 @@ def test_place_in_pyproject() -> None:
     [
         (["--env", "A"], "'A' is not NAME=VALUE"),
         (["--value", "a.b=text"], "'text' is no JSON; a text needs quotes of its own: --value 'a.b=\"text\"'"),
+        (["--config-value", "c", "text"], "'text' is no JSON; a text needs quotes of its own: --config-value c '\"text\"'"),
         (["--max-workers", "0"], "0 is not in the range x>=1"),
         (["--argo-version", "2"], "'2' is not one of"),
     ],
