@@ -99,3 +99,27 @@ def test_a_long_chain_of_switches_and_splits_is_checked_in_one_pass() -> None:
             joins.append(f"j{n}")
     flow = flow_of(transitions, tuple(joins))
     assert not has_errors(checks.run(flow, graph.build(flow)))
+
+
+def test_a_value_that_cannot_be_read_is_not_told_as_missing() -> None:
+    """Where a diagnostic says that an attribute could not be read, no other says that it is not there."""
+    text = """import lib
+from metaflow import FlowSpec, exit_hook, project, step, timeout, trigger
+
+
+@project(name=lib.name())
+@trigger(event=lib.event)
+@exit_hook(on_error=lib.hooks())
+class Unread(FlowSpec):
+    @timeout(minutes=lib.minutes)
+    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+"""
+    found = compiler.check(SourceFile("flow.py", text), lambda _path: None, Settings()).diagnostics
+    assert [d.span.line for d in found if d.span] == [5, 6, 7, 9]
+    assert not [d.code.id for d in found if d.code.id in OWN]

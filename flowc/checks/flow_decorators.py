@@ -51,7 +51,7 @@ def check(flow: Flow) -> list[Diagnostic]:
             case "project":
                 found += _project(decorator)
             case "exit_hook":
-                if not decorator.get("on_success") and not decorator.get("on_error"):
+                if not decorator.unread and not decorator.get("on_success") and not decorator.get("on_error"):
                     help_ = "Give on_success or on_error a list of functions, or remove @exit_hook."
                     found.append(Diagnostic(NO_HOOK, "@exit_hook has neither on_success nor on_error", decorator.span, help=help_))
             case "conda_base" | "pypi_base":
@@ -64,10 +64,10 @@ def check(flow: Flow) -> list[Diagnostic]:
 def _project(decorator: Decorator) -> list[Diagnostic]:
     found = []
     name, branch = decorator.get("name"), decorator.get("branch")
-    if not name:
+    if not name and not decorator.unread:
         help_ = 'Write the project\'s name, such as `@project(name="fraud")`.'
         found.append(problem(PROJECT_NAME, decorator, "name", "@project has no name", help_))
-    elif reason := _refused(name):
+    elif name and (reason := _refused(name)):
         found.append(problem(PROJECT_NAME, decorator, "name", f"@project name {shown(name)} {reason}", _help(name)))
     if branch and (reason := _refused(branch)):
         found.append(problem(BRANCH_NAME, decorator, "branch", f"@project branch {shown(branch)} {reason}", _help(branch)))

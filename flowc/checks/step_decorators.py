@@ -167,7 +167,7 @@ def _retry(decorator: Decorator) -> list[Diagnostic]:
 
 def _timeout(decorator: Decorator) -> list[Diagnostic]:
     found = not_whole(decorator, ("hours", "minutes", "seconds"))
-    if found:
+    if found or decorator.unread:
         return found
     seconds = sum(int(decorator.get(name, 0)) * unit for name, unit in (("hours", 3600), ("minutes", 60), ("seconds", 1)))
     if not seconds:

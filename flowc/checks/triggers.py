@@ -74,6 +74,9 @@ def check(flow: Flow) -> list[Diagnostic]:
     """The flow's @trigger and @trigger_on_finish."""
     found: list[Diagnostic] = []
     for decorator in flow.decorators:
+        if decorator.unread:
+            # which of its attributes are given is told by the diagnostic of the one that could not be read
+            continue
         if decorator.name == "trigger":
             found += _trigger(decorator)
         elif decorator.name == "trigger_on_finish":
