@@ -23,7 +23,7 @@ class Wrapper:
 
 @dataclass(frozen=True, slots=True)
 class Mutator:
-    """A StepMutator or FlowMutator that was applied: an opaque token for `finish`."""
+    """A user step decorator, StepMutator or FlowMutator that was applied: an opaque token for `finish`."""
 
     name: str
     span: Span

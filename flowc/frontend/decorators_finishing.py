@@ -11,10 +11,11 @@ from flowc.diagnostics import Diagnostic
 from flowc.frontend.decorators import Finished, Found, Mutator
 from flowc.frontend.decorators_codes import MUTATOR
 from flowc.frontend.decorators_specs import decorator
-from flowc.frontend.decorators_subject import Applying, Attached, Refused, Subject, UserDecorator
+from flowc.frontend.decorators_subject import USER_BASES, Applying, Attached, Refused, Subject, UserDecorator
 from flowc.frontend.decorators_table import FLOW_DECORATORS, STEP_DECORATORS
+from flowc.frontend.modules import External, Local
 from flowc.frontend.values import Scope
-from flowc.frontend.values_classes import find
+from flowc.frontend.values_classes import find, lineage
 from flowc.frontend.values_functions import run
 from flowc.frontend.values_objects import ClassRef, Frame, Function, Instance, Method, Partial, Stuck, Thing, config_data
 from flowc.ir import Decorator
@@ -84,6 +85,8 @@ def _mutate(
     made = mutator.made
     if id(made) in broken or not isinstance(made, UserDecorator) or not isinstance(made.definition, ClassRef):
         return
+    if not made.kinds & {"metaflow.StepMutator", "metaflow.FlowMutator"}:
+        return
     cls = made.definition
     mutating = Mutating(scope, subject, mutator.span, f"mutator {mutator.name}")
     mutating.depth = 1
@@ -133,9 +136,21 @@ def find_known(mutating: Mutating, cls: ClassRef, name: str) -> Function | None:
 
 
 def _unseen_bases(mutating: Mutating, cls: ClassRef) -> list[str]:
-    from flowc.frontend.values_classes import lineage
-
     return [b for b in lineage(mutating, cls) if isinstance(b, str)]
+
+
+def specs(subject: Subject) -> list[tuple[Any, ...]]:
+    """MutableStep.decorator_specs: name, class, arguments and all attributes of each decorator, then of the user decorators."""
+    table = STEP_DECORATORS if subject.kind == "step" else FLOW_DECORATORS
+    made: list[tuple[Any, ...]] = []
+    for held in subject.decorators:
+        attributes = {**table[held.name].defaults, **{k: v.data for k, v in held.attributes.items()}}
+        made.append((held.name, Thing(f"metaflow.{held.name}"), [], attributes))
+    for mutator in subject.mutators:
+        user = mutator.made
+        if isinstance(user, UserDecorator):
+            made.append((mutator.name, Thing(f"metaflow.{mutator.name}"), list(user.args), dict(user.kwargs)))
+    return made
 
 
 class Mutating(Applying):
@@ -150,6 +165,8 @@ class Mutating(Applying):
                 return _DUPLICATES[node.attr]
             if node.attr == "flow":
                 return MutableFlow(self.subject, ())
+            if node.attr == "decorator_specs":
+                return specs(owner.subject)
             if node.attr not in ("add_decorator", "remove_decorator", "has_decorator"):
                 raise Stuck(f"it looks at {node.attr} of the step")
             return Method(owner, node.attr)
@@ -168,6 +185,8 @@ class Mutating(Applying):
             return [(s.name, MutableStep(s)) for s in owner.steps]
         if name == "configs":
             return [(k, config_data(v)) for k, v in names.items()]
+        if name == "decorator_specs" and owner.subject.kind == "flow":
+            return specs(owner.subject)
         if name in ("add_decorator", "remove_decorator", "has_decorator") and owner.subject.kind == "flow":
             return Method(owner, name)
         if name in self.scope.configs:
@@ -204,6 +223,10 @@ class Mutating(Applying):
         if given.get("deco_args"):
             raise Stuck("add_decorator is given positional arguments")
         table = STEP_DECORATORS if subject.kind == "step" else FLOW_DECORATORS
+        user = self.user_decorator(what)
+        if user is not None:
+            self.add_user(subject, user, attributes)
+            return
         if isinstance(what, str):
             made = decorator(what, self.here, self.origin, table, self.here)
             if isinstance(made, Diagnostic):
@@ -216,11 +239,36 @@ class Mutating(Applying):
         if name not in table:
             raise Stuck(f"add_decorator is given {name or 'something'}, which is no decorator of Metaflow for a {subject.kind}")
         known = table[name]
+        # by text, Metaflow takes a default that is handed back for no attribute that the user gave
+        same = [k for k, v in self.usable(attributes).items() if isinstance(what, str) and k in known.defaults and v == known.defaults[k]]
+        attributes = {k: v for k, v in attributes.items() if k not in same}
         values = {k: self.attribute_value(known, k, lambda v=v: v, self.here) for k, v in self.usable(attributes).items()}
         outer, self.subject = self.subject, subject
         made = self.decorator(Attached(known, subject.kind == "step", {**kept, **values}, self.here))
         self.subject = outer
         self.place_in(subject, made, known.many, given.get("duplicates", 1))
+
+    def user_decorator(self, what: Any) -> ClassRef | Function | None:
+        """A user decorator in sight, itself or by the name that Metaflow registers it under."""
+        if isinstance(what, str) and what.partition(":")[0] not in {*STEP_DECORATORS, *FLOW_DECORATORS}:
+            name = what.partition(":")[0].rpartition(".")[2]
+            found = self.program.resolve(self.scope.module, name)
+            what = self.resolved(found, name, self.scope.module) if isinstance(found, Local) and ":" not in what else None
+        if isinstance(what, ClassRef):
+            return what if {b for b in lineage(self, what) if isinstance(b, str)} & USER_BASES else None
+        if isinstance(what, Function) and isinstance(what.node, ast.FunctionDef):
+            roots = [d.func if isinstance(d, ast.Call) else d for d in what.node.decorator_list]
+            found_roots = [self.program.resolve(what.module, r) for r in roots]
+            return what if External("metaflow.user_step_decorator") in found_roots else None
+        return None
+
+    def add_user(self, subject: Subject, user: ClassRef | Function, attributes: Any) -> None:
+        """A user step decorator acts in the pod, which runs the mutator itself; a mutator that adds a mutator is not followed."""
+        name = user.node.name if not isinstance(user.node, ast.Lambda) else "lambda"
+        kinds = frozenset(b for b in lineage(self, user) if isinstance(b, str)) if isinstance(user, ClassRef) else frozenset[str]()
+        if kinds & {"metaflow.StepMutator", "metaflow.FlowMutator"}:
+            raise Stuck(f"it adds the mutator {name}")
+        subject.mutators.append(Mutator(name, self.here, UserDecorator(user, kinds, [], dict(self.usable(attributes)), self.here)))
 
     def place_in(self, subject: Subject, made: Decorator, many: bool, duplicates: Any) -> None:
         present = any(d.name == made.name for d in subject.decorators)

@@ -216,7 +216,7 @@ class Applying(Evaluator):
                 self.problems.append(not_static(value, what, key))
             else:
                 kept[attribute_name] = value
-        return Decorator(name, kept, attached.span, self.origin)
+        return Decorator(name, kept, attached.span, self.origin, unread=len(kept) < len(attached.attributes))
 
     def mark(self, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """`@step`, `@step(start=True)`, `@step()`"""
@@ -252,8 +252,7 @@ class Applying(Evaluator):
             raise Refused(
                 NOT_A_STEP, f"@{name} is applied to {subject.owner}, which is no @step there", made.span, f"Put @{name} above @step."
             )
-        if made.kinds & {"metaflow.StepMutator", "metaflow.FlowMutator"}:
-            subject.mutators.append(Mutator(name, made.span, made))
+        subject.mutators.append(Mutator(name, made.span, made))
         return target
 
     # --- attributes ----------------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def _thing(evaluator: Evaluator, function: Thing, args: list[Any], kwargs: dict[
     if path == "types.SimpleNamespace":
         return Instance(None, dict(kwargs))
     if path in ("copy.copy", "copy.deepcopy") and len(args) == 1:
-        return _copied(args[0])
+        return _copied(evaluator.charge(args[0]))
     if path in ("builtins.getattr", "builtins.hasattr"):
         return _getattr(evaluator, path, args, frame)
     if path == "builtins.isinstance":
@@ -90,7 +90,9 @@ def _thing(evaluator: Evaluator, function: Thing, args: list[Any], kwargs: dict[
             if path == "builtins.len" and isinstance(args[0], Instance) and args[0].as_tuple:
                 return len(args[0].fields)
             args = [evaluator.iterate(a) if isinstance(a, (ClassRef, Instance)) else a for a in args]
-        return checked(BUILTINS[path](*args, **kwargs))
+        for argument in (*args, *kwargs.values()):
+            evaluator.charge(argument)
+        return evaluator.charge(checked(BUILTINS[path](*args, **kwargs)))
     return evaluator.external(function, args, kwargs, node, frame)
 
 
@@ -110,11 +112,13 @@ def _method(evaluator: Evaluator, function: Method, args: list[Any], kwargs: dic
             raise Stuck(f"{name} changes a constant")
         if evaluator.depth == 0:
             raise Stuck(f"{name} changes a value")
-        weight([owner, args, list(kwargs.values())])
+        evaluator.charge([args, list(kwargs.values())])
+        evaluator.tick(len(owner))
         return getattr(owner, name)(*args, **kwargs)
     if isinstance(owner, ConfigData) and name == "to_dict":
         return dict(owner)
-    return method(owner, name, args, kwargs)
+    evaluator.charge([owner, args, list(kwargs.values())])
+    return evaluator.charge(method(owner, name, args, kwargs))
 
 
 def _getenv(evaluator: Evaluator, args: list[Any], kwargs: dict[str, Any]) -> Any:

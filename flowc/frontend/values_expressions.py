@@ -12,7 +12,7 @@ from flowc.frontend.values_calls import call
 from flowc.frontend.values_classes import instantiate
 from flowc.frontend.values_functions import run
 from flowc.frontend.values_names import RAISED, Names
-from flowc.frontend.values_objects import MAX_ITEMS, ClassRef, EnumMember, Frame, Function, Instance, Late, Stuck, Thing, kind_of, weight
+from flowc.frontend.values_objects import MAX_ITEMS, ClassRef, EnumMember, Frame, Function, Instance, Late, Stuck, Thing, kind_of
 from flowc.frontend.values_operations import PLAIN, UNARY, binary, compare, format_value
 from flowc.ir import Value
 from flowc.source import Span
@@ -110,7 +110,8 @@ class Evaluator(Names):
         return attribute(self, self.eval(node.value, frame), node.attr, frame)
 
     def on_subscript(self, node: ast.Subscript, frame: Frame) -> Any:
-        return subscript(self, self.eval(node.value, frame), self.eval(node.slice, frame))
+        found = subscript(self, self.eval(node.value, frame), self.eval(node.slice, frame))
+        return self.charge(found) if isinstance(node.slice, ast.Slice) else found
 
     def on_slice(self, node: ast.Slice, frame: Frame) -> slice:
         return slice(*[None if part is None else self.usable(self.eval(part, frame)) for part in (node.lower, node.upper, node.step)])
@@ -174,7 +175,7 @@ class Evaluator(Names):
         right = self.printed(right) if isinstance(left, str) and isinstance(node.op, ast.Mod) else self.usable(right)
         if not isinstance(left, PLAIN) or not isinstance(right, PLAIN):
             raise Stuck(f"an operand is {kind_of(right if isinstance(left, PLAIN) else left)}, no plain value")
-        return binary(type(node.op), left, right)
+        return self.charge(binary(type(node.op), self.charge(left), self.charge(right)))
 
     def on_unary(self, node: ast.UnaryOp, frame: Frame) -> Any:
         value = self.eval(node.operand, frame)
@@ -205,7 +206,7 @@ class Evaluator(Names):
     def compared(self, op: ast.cmpop, left: Any, right: Any) -> bool:
         """One comparison; `is` only where its outcome is not an accident of how Python keeps constants."""
         if not isinstance(op, (ast.Is, ast.IsNot)):
-            return compare(type(op), self.usable(left), self.usable(right))
+            return compare(type(op), self.charge(self.usable(left)), self.charge(self.usable(right)))
         if isinstance(left, EnumMember):
             same = left == right
         elif any(v is None or isinstance(v, bool) for v in (left, right)) or not isinstance(left, PLAIN):
@@ -225,11 +226,10 @@ class Evaluator(Names):
                 if not isinstance(value, PLAIN) or isinstance(value, (set, frozenset)):
                     raise Stuck(f"a field of the f-string is {kind_of(value)}, no plain value")
                 spec = self.on_joined(part.format_spec, frame) if isinstance(part.format_spec, ast.JoinedStr) else ""
-                parts.append(format_value(value, spec, part.conversion))
+                parts.append(format_value(self.charge(value), spec, part.conversion))
             else:
                 parts.append(str(self.eval(part, frame)))
-        weight(text := "".join(parts))
-        return text
+        return str(self.charge("".join(parts)))
 
     def on_named(self, node: ast.NamedExpr, frame: Frame) -> Any:
         if frame.names is None:

@@ -26,6 +26,7 @@ from flowc.frontend.values_objects import (
     give,
     kind_of,
     lasting,
+    weight,
 )
 from flowc.frontend.values_operations import PLAIN
 
@@ -134,6 +135,16 @@ class Names:
             if hasattr(builtins, name):
                 return Thing(f"builtins.{name}")
         return self.resolved(found, name, module)
+
+    def charge(self, value: Any) -> Any:
+        """Count a value against the bound by its size: what is copied or walked again and again costs its size each time."""
+        if isinstance(value, (str, bytes)):
+            self.tick(1 + len(value) // 64)
+        elif isinstance(value, range):
+            self.tick(len(value))
+        elif isinstance(value, (list, tuple, dict, set, frozenset, Instance)):
+            self.tick(weight(value))
+        return value
 
     def decide(self, module: Module, test: ast.expr) -> bool | None:
         """The outcome of an `if` at module level."""

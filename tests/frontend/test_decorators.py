@@ -205,6 +205,17 @@ MUTATORS = {
         "@M(3, cpu=2)\n@step",
     ),
     "remove": ("class M(StepMutator):\n    def mutate(self, s):\n        s.remove_decorator('retry')\n", "@M\n@retry\n@card\n@step"),
+    "specs": (
+        "class M(StepMutator):\n    def mutate(self, s):\n        for name, _where, _args, attributes in s.decorator_specs:\n"
+        "            if name == 'kubernetes' and float(attributes.get('cpu') or 0) > 4:\n                print(f'{name} is too big')\n"
+        "                attributes['cpu'] = 4\n                s.add_decorator(name, deco_kwargs=attributes, duplicates=s.OVERRIDE)\n",
+        "@M\n@retry\n@kubernetes(cpu=8, memory=9)\n@step",
+    ),
+    "user decorators": (
+        "@user_step_decorator\ndef mine(step_name, flow, inputs):\n    yield\n\n\n"
+        "class M(StepMutator):\n    def pre_mutate(self, s):\n        s.add_decorator(mine)\n        s.add_decorator(retry)\n",
+        "@M\n@step",
+    ),
     "has": (
         "class M(StepMutator):\n    def pre_mutate(self, s):\n        if not s.has_decorator('retry'):\n            s.add_decorator(retry)\n",
         "@M\n@card\n@step",
@@ -251,7 +262,7 @@ def test_readable_flow_mutators_are_applied() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    ["for d in s.decorator_specs:\n            pass", "s.add_decorator(pick())", "open('x')", "s._my_step.decorators.clear()", "yield"],
+    ["s.add_decorator(retry, deco_args=[1])", "s.add_decorator(pick())", "open('x')", "s._my_step.decorators.clear()", "yield"],
 )
 def test_unreadable_mutators_are_refused_once_with_the_remedy(body: str) -> None:
     """One diagnostic at the decorator; the settings can say the effect, or that there is none."""

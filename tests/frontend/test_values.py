@@ -141,6 +141,13 @@ def test_any_expression_equals_python_or_python_raises(expr: str) -> None:
         "str([[[['a' * 900] * 900] * 900] * 900])",
         "'a'.zfill(10 ** 10)",
         "pow(10, 10 ** 10)",
+        "[sum(range(19999)) for _ in range(19999)]",
+        "['a' * 999999 for _ in range(19999)]",
+        "[('a' * 999999)[1:] for _ in range(19999)]",
+        "[[[[0] * 100] * 100] == [[[0] * 100] * 100] for _ in range(19999)]",
+        "[f'{\"a\" * 999999}' for _ in range(19999)]",
+        "[('a ' * 400000).split() for _ in range(19999)]",
+        "[str([0] * 19999) for _ in range(19999)]",
     ],
 )
 def test_bombs_are_refused_quickly(expr: str) -> None:
