@@ -9,6 +9,8 @@ from typing import Any
 from flowc.ir import Flow, Foreach, InvalidNext, Linear, NoNext, NumParallel, Split, Step, Switch, targets_of
 
 SPLITS = ("split", "foreach")
+GANGS = ("parallel", "pytorch_parallel")
+"""The decorators of Metaflow whose step runs as a gang of tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,7 @@ def _node(step: Step, start: str | None, end: str | None) -> Node:
         targets,
         step.arguments,
         has_tail_next=not isinstance(transition, NoNext),
-        parallel_step=step.decorator("parallel") is not None,
+        parallel_step=any(d.name in GANGS for d in step.decorators),
         loops=isinstance(transition, Switch) and step.name in targets,
         **facts,
     )

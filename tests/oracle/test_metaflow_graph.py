@@ -98,3 +98,10 @@ def test_the_flows_in_the_metaflow_package_have_metaflows_graph(path: Any) -> No
         shape = graph.build(flow)
         assert graph.as_json(shape, flow) == expected
         assert has_errors([d for d in checks.run(flow, shape) if d.code.id.startswith("FC2")]) == bool(said)
+
+
+def test_every_gang_decorator_of_metaflow_is_known() -> None:
+    """The decorators that make a step parallel are those of Metaflow's core."""
+    from metaflow.plugins import STEP_DECORATORS
+
+    assert set(graph.GANGS) == {d.name for d in STEP_DECORATORS if getattr(d, "IS_PARALLEL", False)}
