@@ -265,16 +265,13 @@ class Program:
     def _imported(self, module: Module, binding: Binding, decide: Decide, depth: int) -> Resolved:
         target = self.absolute(module, binding.target, binding.level)
         source = self.module(target)
-        if source is not None and (binding.attribute in source.bindings or source.stars):
-            found = self._lookup(source, binding.attribute, None, None, decide, depth + 1)
-            if not isinstance(found, NotFound):
-                return found
+        found = self._lookup(source, binding.attribute, None, None, decide, depth + 1) if source is not None else None
+        if found is not None and not isinstance(found, NotFound):
+            return found
         inner = self.module(f"{target}.{binding.attribute}") if target != "metaflow" else None
         if inner is not None:
             return LocalModule(inner)
-        if source is not None:
-            return self._lookup(source, binding.attribute, None, None, decide, depth + 1)
-        return External(normalise(f"{target}.{binding.attribute}"))
+        return found or External(normalise(f"{target}.{binding.attribute}"))
 
     def _lookup(self, module: Module, name: str, body: ast.ClassDef | None, before: int | None, decide: Decide, depth: int) -> Resolved:
         if depth > 20:
