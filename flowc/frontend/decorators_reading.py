@@ -172,7 +172,7 @@ class _Reading:
         hidden = mentions(program, module, text) or self.hidden_in_arguments(node)
         if hidden:
             message = f"@{name} names {hidden} and cannot be followed: {stuck.reason}"
-            both = f"{stuck.help} Or s{remedy[1:]}" if stuck.help else remedy
+            both = f"{stuck.help} Or s{remedy[1:]}" if stuck.help and not isinstance(resolved, NotFound) else remedy
             self.problems.append(Diagnostic(UNREADABLE, message, stuck.span or span, help=both))
             return current
         if isinstance(resolved, Local) and not isinstance(node, ast.Call) and not keeps_mark(resolved.node):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import posixpath
 import sys
 import warnings
@@ -284,6 +285,9 @@ class Program:
         if isinstance(found, Ambiguous):
             return NotFound(f"is bound in several places of {module.source.path}, and the text does not tell which one counts")
         if found is None:
+            stars = [target for star in module.stars if self.module(target := self.absolute(module, star.target, star.level)) is None]
+            if (unseen := [s for s in stars if s != "metaflow"]) and not hasattr(builtins, name):
+                return NotFound(f"may come from {unseen[-1]} by its star import, and {unseen[-1]} is not in sight")
             return NotFound(f"is not bound in {module.source.path}")
         return self.follow(module, found, name, decide, depth)
 

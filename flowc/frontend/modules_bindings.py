@@ -129,6 +129,9 @@ class _Collector:
                 self.block(node.orelse, (*conditions, (node.test, False)))
             case ast.Try():
                 self.attempt(node, conditions)
+            case ast.Match():
+                for case in node.cases:
+                    self.block(case.body, (*conditions, (None, True)))
             case ast.With() | ast.AsyncWith():
                 for item in node.items:
                     if item.optional_vars is not None:

@@ -35,7 +35,7 @@ def attribute(evaluator: Evaluator, owner: Any, name: str, frame: Frame) -> Any:
     """`owner.name`"""
     match owner:
         case Thing():
-            return _of_thing(evaluator, owner, name)
+            return _of_thing(evaluator, owner, name, frame)
         case ModuleRef():
             return _of_module(evaluator, owner, name, frame)
         case Late():
@@ -61,9 +61,9 @@ def attribute(evaluator: Evaluator, owner: Any, name: str, frame: Frame) -> Any:
     raise Stuck(f"{name} is looked up in {kind_of(owner)}")
 
 
-def _of_thing(evaluator: Evaluator, owner: Thing, name: str) -> Thing | ModuleRef:
+def _of_thing(evaluator: Evaluator, owner: Thing, name: str, frame: Frame) -> Any:
     if owner.path in evaluator.settings.values:
-        raise Stuck(f"{owner.path} is given as a value, and {name} is looked up in it")
+        return attribute(evaluator, evaluator.given(owner.path), name, frame)
     if owner.path.partition(".")[0] not in sys.stdlib_module_names:
         inner = evaluator.program.module(f"{owner.path}.{name}")
         if inner is not None:
@@ -74,8 +74,7 @@ def _of_thing(evaluator: Evaluator, owner: Thing, name: str) -> Thing | ModuleRe
 def _of_module(evaluator: Evaluator, owner: ModuleRef, name: str, frame: Frame) -> Any:
     module = owner.module
     if (key := f"{module.label}.{name}") in evaluator.settings.values:
-        evaluator.origins.append(f"{key} of [tool.flowc.values]")
-        return evaluator.settings.values[key]
+        return evaluator.given(key)
     found = evaluator.program.resolve(module, name, decide=evaluator.decide)
     if isinstance(found, NotFound):
         inner = evaluator.program.module(f"{module.name}.{name}") if module.name else None
@@ -133,7 +132,5 @@ def _of_environment(evaluator: Evaluator, owner: Thing, index: Any) -> Any:
 
         return environment(evaluator, index, None, required=True)
     if owner.path in evaluator.settings.values:
-        given = evaluator.settings.values[owner.path]
-        evaluator.origins.append(f"{owner.path} of [tool.flowc.values]")
-        return given[evaluator.usable(index)]
+        return evaluator.given(owner.path)[evaluator.usable(index)]
     raise evaluator.unseen(owner)

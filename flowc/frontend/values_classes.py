@@ -71,8 +71,7 @@ def find(evaluator: Evaluator, cls: ClassRef, name: str) -> tuple[ClassRef, Bind
 def class_attribute(evaluator: Evaluator, cls: ClassRef, name: str) -> Any:
     """`Class.name`"""
     if (key := f"{cls.node.name}.{name}") in evaluator.settings.values:
-        evaluator.origins.append(f"{key} of [tool.flowc.values]")
-        return evaluator.settings.values[key]
+        return evaluator.given(key)
     if name == "__name__":
         return cls.node.name
     found = find(evaluator, cls, name)

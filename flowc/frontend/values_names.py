@@ -51,6 +51,7 @@ class Names:
         self.depth = 0
         self.shared: dict[int, Any] = {}
         self._busy: set[int] = set()
+        self._undecided: Stuck | None = None
 
     def eval(self, node: ast.expr, frame: Frame) -> Any:
         """What an expression comes to."""
@@ -79,8 +80,7 @@ class Names:
             raise Stuck(f"{value.cls.node.name}.{value.name} is an Enum member", help=f"Write {value.cls.node.name}.{value.name}.value.")
         if isinstance(value, Thing):
             if value.path in self.settings.values:
-                self.origins.append(f"{value.path} of [tool.flowc.values]")
-                return self.plain(self.settings.values[value.path])
+                return self.plain(self.given(value.path))
             raise self.unseen(value)
         raise Stuck(f"it is {kind_of(value)}, not plain data")
 
@@ -90,6 +90,11 @@ class Names:
         if isinstance(key, str):
             return key
         raise Stuck(f"a key of the mapping is {kind_of(key)}, not text")
+
+    def given(self, key: str) -> Any:
+        """What the settings give under a key; a table stands for an object too, so its keys are attributes as well."""
+        self.origins.append(f"{key} of [tool.flowc.values]")
+        return config_data(self.settings.values[key])
 
     def unseen(self, thing: Thing) -> Stuck:
         """Why something that is not in sight has no value, and the remedy."""
@@ -123,11 +128,10 @@ class Names:
         """A name of module or class level."""
         module = frame.module
         if frame.body is not None and name in module.body(frame.body) and (key := f"{frame.body.name}.{name}") in self.settings.values:
-            self.origins.append(f"{key} of [tool.flowc.values]")
-            return self.settings.values[key]
+            return self.given(key)
         if (key := f"{module.label}.{name}") in self.settings.values:
-            self.origins.append(f"{key} of [tool.flowc.values]")
-            return self.settings.values[key]
+            return self.given(key)
+        self._undecided = None
         found = self.program.resolve(module, name, body=frame.body, before=frame.before, decide=self.decide)
         if isinstance(found, NotFound) and found.reason.startswith("is not bound"):
             if name == "__name__":
@@ -156,7 +160,8 @@ class Names:
         try:
             outcome = self.eval(test, Frame(module, before=test.lineno))
             return None if isinstance(outcome, (Thing, Late)) else self.truth(outcome)
-        except Stuck:
+        except Stuck as stuck:
+            self._undecided = stuck
             return None
         finally:
             self.depth -= 1
@@ -170,7 +175,7 @@ class Names:
             case LocalModule():
                 return ModuleRef(found.module)
             case NotFound():
-                raise Stuck(f"{name} {found.reason}", help=give(f"{user.label}.{name}"))
+                raise self.not_found(found, name, user)
             case Local(node=ast.ClassDef() as definition):
                 return self.shared_object(ClassRef(found.module, definition), found.binding)
             case Local(node=(ast.FunctionDef() | ast.AsyncFunctionDef()) as function):
@@ -182,6 +187,15 @@ class Names:
                     self.unchanged(value, found.name, found.module)
                 return value
         raise AssertionError(found)
+
+    def not_found(self, found: NotFound, name: str, user: Module) -> Stuck:
+        """Why a name has no value: not bound at all, or bound under a condition that is not known."""
+        if found.reason.startswith("is not bound"):
+            return Stuck(f"{name} {found.reason}", help="Bind or import the name: Python raises a NameError here.")
+        undecided, remedy = self._undecided, give(f"{user.label}.{name}")
+        if undecided is None:
+            return Stuck(f"{name} {found.reason}", help=remedy)
+        return Stuck(f"{name} {found.reason}: {undecided.reason}", help=undecided.help or remedy)
 
     def unchanged(self, value: Any, name: str, module: Module) -> None:
         """A constant that something may change after it was bound is no constant."""

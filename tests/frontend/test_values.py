@@ -322,8 +322,11 @@ UNKNOWN = {
     "try": ("A", "try:\n    A = far()\nexcept Exception:\n    A = 2\n", "flow.A"),
     "call out of sight": ("far.make()", "import far\n", ""),
     "attribute out of sight": ("far.A.B", "import far\n", "far.A.B"),
-    "not bound": ("A", "", "flow.A"),
-    "bound later": ("A", "B = 1\n", "flow.A"),
+    "bound in a match": ("A", "B = 1\nmatch B:\n    case 1:\n        A = 1\n    case _:\n        A = 2\n", "flow.A"),
+    "not bound": ("A", "", ""),
+    "bound elsewhere only": ("A", "B = 1\n", ""),
+    "star import out of sight": ("A", "from far import *\n", "flow.A"),
+    "under a condition of the environment": ("A", "import os\nif os.getenv('CI'):\n    A = 1\nelse:\n    A = 2\n", "os.environ.CI"),
     "mutated through the module": ("common.LIST", "import common\ncommon.LIST.append(2)\n", "flow.common"),
     "set": ("{1, 2}", "", ""),
     "Enum member": ("E.A", "from enum import Enum\n\n\nclass E(Enum):\n    A = 1\n", ""),
@@ -361,6 +364,18 @@ def test_the_machines_environment_is_never_read(monkeypatch: pytest.MonkeyPatch)
     assert "os.environ.A" in reason_of("os.environ['A']", "import os\n")
     assert data_of("os.environ.get('A')", "import os\n", values={"os.environ.A": "x"}) == "x"
     assert data_of("os.getenv('A', 'd')", "import os\n", environment={"A": "y"}) == "y"
+
+
+def test_a_table_in_the_settings_stands_for_an_object() -> None:
+    """Attributes and items of what flowc cannot load, at every level, by one key."""
+    before = "import yaml\nimport far\ncfg = yaml.safe_load(open('c.yaml'))\n"
+    given = {"flow.cfg": {"train": {"image": "a"}}, "far.settings": {"x": 1}}
+    assert data_of("[cfg['train']['image'], cfg.train.image, far.settings.x, cfg]", before, values=given) == [
+        "a",
+        "a",
+        1,
+        given["flow.cfg"],
+    ]
 
 
 CONFIG = {"size": {"a": {"b": 2}, "name": "x", "list": [5], "a-b": 1, "items": 3}}
