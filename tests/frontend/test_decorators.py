@@ -2,49 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from decorating import flow, held, held_by_metaflow
 from reading import codes, imported, reading
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from flowc.frontend import Reading
-
-HEAD = "import functools\nimport os\nfrom metaflow import *\nfrom metaflow.user_decorators.mutable_step import MutableStep\n"
-END = "        self.next(self.end)\n\n    @step\n    def end(self):\n        pass\n"
-
-
-def flow(decorators: str, before: str = "", on_class: str = "", body: str = "") -> str:
-    """A flow with decorators on `start`; a blank line ends `before`."""
-    lines = "".join(f"    {line}\n" for line in decorators.splitlines())
-    return f"{HEAD}{before}\n\n{on_class}class F(FlowSpec):\n{body}{lines}    def start(self):\n{END}"
-
-
-def held(found: Reading) -> dict[str, Any]:
-    """Decorators with the attributes given, by step ("" is the flow)."""
-    (read,) = found.flows
-    every = {"": read.decorators} | {name: step.decorators for name, step in read.steps.items()}
-    return {name: [(d.name, {k: v.data for k, v in d.attributes.items()}) for d in ds] for name, ds in every.items()}
-
-
-def held_by_metaflow(files: dict[str, str | bytes], folder: Path) -> dict[str, Any]:
-    """The same, of the class that Metaflow makes, JSON's types only."""
-    cls = imported(files, folder).F
-    flat = [d for many in cls._flow_state[_key()].values() for d in many]
-    every = {"": flat} | {step.name: step.decorators for step in cls._steps}
-    made = {name: [(d.name, {k: d.attributes[k] for k in sorted(d._user_defined_attributes)}) for d in ds] for name, ds in every.items()}
-    plain = json.loads(json.dumps(made, default=lambda f: f.__name__))
-    return {name: [(d, attributes) for d, attributes in ds] for name, ds in plain.items()}
-
-
-def _key() -> Any:
-    from metaflow.flowspec import FlowStateItems
-
-    return FlowStateItems.FLOW_DECORATORS
-
 
 ENABLE = "def enable(deco, flag):\n    def wrap(f):\n        if flag:\n            return deco(f)\n        return f\n\n    return wrap\n"
 COMPOSE = "def compose(*decos):\n    def wrap(f):\n        for deco in reversed(decos):\n            f = deco(f)\n        return f\n\n    return wrap\n"
@@ -182,96 +147,6 @@ def test_duplicate_of_a_base_flow_is_refused() -> None:
     """Flow decorators of base classes count as well."""
     text = flow("@step", "@project(name='a')\nclass Base(FlowSpec):\n    pass\n", "@project(name='b')\n").replace("F(FlowSpec)", "F(Base)")
     assert codes(reading(text)) == ["FC303"]
-
-
-MUTATORS = {
-    "add": ("class M(StepMutator):\n    def mutate(self, s):\n        s.add_decorator(retry, deco_kwargs={'times': 4})\n", "@M\n@step"),
-    "add by text": ("class M(StepMutator):\n    def mutate(self, s):\n        s.add_decorator('kubernetes:cpu=4,image=a')\n", "@M\n@step"),
-    "ignored duplicate": (
-        "class M(StepMutator):\n    def mutate(self, s):\n        s.add_decorator('retry:times=4')\n",
-        "@M\n@retry(times=1)\n@step",
-    ),
-    "override": (
-        "class M(StepMutator):\n    def mutate(self, s):\n        s.add_decorator('retry', deco_kwargs={'times': 4}, duplicates=MutableStep.OVERRIDE)\n",
-        "@M\n@retry(times=1)\n@card\n@step",
-    ),
-    "override by the instance": (
-        "class M(StepMutator):\n    def mutate(self, s):\n        s.add_decorator('retry:times=4', duplicates=s.OVERRIDE)\n",
-        "@M\n@retry(times=1)\n@card\n@step",
-    ),
-    "arguments": (
-        "class M(StepMutator):\n    def init(self, times, cpu=1):\n        self.times = times\n        self.cpu = cpu\n\n"
-        "    def mutate(self, s):\n        if self.times > 2:\n            s.add_decorator(retry, deco_kwargs=dict(times=self.times))\n",
-        "@M(3, cpu=2)\n@step",
-    ),
-    "remove": ("class M(StepMutator):\n    def mutate(self, s):\n        s.remove_decorator('retry')\n", "@M\n@retry\n@card\n@step"),
-    "specs": (
-        "class M(StepMutator):\n    def mutate(self, s):\n        for name, _where, _args, attributes in s.decorator_specs:\n"
-        "            if name == 'kubernetes' and float(attributes.get('cpu') or 0) > 4:\n                print(f'{name} is too big')\n"
-        "                attributes['cpu'] = 4\n                s.add_decorator(name, deco_kwargs=attributes, duplicates=s.OVERRIDE)\n",
-        "@M\n@retry\n@kubernetes(cpu=8, memory=9)\n@step",
-    ),
-    "user decorators": (
-        "@user_step_decorator\ndef mine(step_name, flow, inputs):\n    yield\n\n\n"
-        "class M(StepMutator):\n    def pre_mutate(self, s):\n        s.add_decorator(mine)\n        s.add_decorator(retry)\n",
-        "@M\n@step",
-    ),
-    "has": (
-        "class M(StepMutator):\n    def pre_mutate(self, s):\n        if not s.has_decorator('retry'):\n            s.add_decorator(retry)\n",
-        "@M\n@card\n@step",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", MUTATORS)
-def test_readable_step_mutators_are_applied(case: str, tmp_path: Path) -> None:
-    """A mutator in sight leaves the decorators that Metaflow has after running it."""
-    before, decorators = MUTATORS[case]
-    text = flow(decorators, before)
-    found = reading(text)
-    assert codes(found) == []
-    assert held(found)["start"] == _mutated(text, tmp_path)
-
-
-def _mutated(text: str, folder: Path) -> Any:
-    from metaflow.user_decorators.mutable_step import MutableStep
-
-    cls = imported({"flow.py": text}, folder).F
-    step = next(s for s in cls._steps if s.name == "start")
-    for mutator in step.config_decorators:
-        mutator.external_init()
-        for method, early in ((mutator.pre_mutate, True), (mutator.mutate, False)):
-            method(MutableStep(cls, step, pre_mutate=early, statically_defined=True, inserted_by=["M"]))
-    # what a mutator adds later than the call is in `attributes` only
-    given = lambda d: {k: v for k, v in d.attributes.items() if k in d._user_defined_attributes or v != d.defaults[k]}  # noqa: E731
-    return [(d.name, given(d)) for d in step.decorators]
-
-
-def test_readable_flow_mutators_are_applied() -> None:
-    """A FlowMutator that goes over the steps, with the value of a config, before `--with` fills in."""
-    before = (
-        "class Everywhere(FlowMutator):\n    def pre_mutate(self, flow):\n        for name, s in flow.steps:\n            if name != 'end':\n"
-        "                s.add_decorator(retry, deco_kwargs={'times': flow.size.times})\n"
-    )
-    text = flow("@step", before, "@Everywhere\n", "    size = Config('size', default_value={'times': 6})\n")
-    found = reading(text, with_decorators=("retry:times=1", "kubernetes:cpu=2"))
-    assert codes(found) == []
-    assert held(found)["start"] == [("retry", {"times": 6}), ("kubernetes", {"cpu": 2})]
-    assert held(found)["end"] == [("retry", {"times": 1}), ("kubernetes", {"cpu": 2})]
-
-
-@pytest.mark.parametrize(
-    "body",
-    ["s.add_decorator(retry, deco_args=[1])", "s.add_decorator(pick())", "open('x')", "s._my_step.decorators.clear()", "yield"],
-)
-def test_unreadable_mutators_are_refused_once_with_the_remedy(body: str) -> None:
-    """One diagnostic at the decorator; the settings can say the effect, or that there is none."""
-    text = flow("@M\n@step", f"from other import pick\n\n\nclass M(StepMutator):\n    def mutate(self, s):\n        {body}\n")
-    (problem,) = reading(text).diagnostics
-    assert problem.code.id == "FC306"
-    assert '"flow.M" = "ignore"' in problem.help
-    assert held(reading(text, decorators={"flow.M": ["kubernetes:cpu=8", "retry"]}))["start"] == [("kubernetes", {"cpu": 8}), ("retry", {})]
-    assert codes(reading(text, decorators={"flow.M": "ignore"})) == []
 
 
 CARRIED = {
