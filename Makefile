@@ -64,13 +64,15 @@ test: .make/wheel ## All checks and tests that need no cluster (minutes)
 	@FLOWC_TEST_WHEEL=1 $(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 .PHONY: e2e
-e2e: .make/wheel ## The core flows on a real Argo (tests/engines/cluster, or $$KUBECONFIG)
+e2e: .make/wheel ## The core flows on a real Argo (tests/engines/cluster, or that of KUBECONFIG)
+	@[ -n "$${KUBECONFIG:-}" ] || $(CLUSTER) up
 	@$(BIN)/pytest -m e2e -v tests/e2e $(ARGS)
 
 .PHONY: e2e-full
 e2e-full: .make/wheel ## Every flow and control, on every Argo version there is (an hour)
 	@if [ -n "$${KUBECONFIG:-}" ]; then $(BIN)/pytest -m e2e -v --e2e-full tests/e2e $(ARGS); exit; fi; \
 	for version in 3.7.18 3.7.3 4.0.7; do \
+	  $(CLUSTER) up --argo $$version; \
 	  FLOWC_CLUSTER_ARGO=$$version $(BIN)/pytest -m e2e -v --e2e-full tests/e2e $(ARGS); \
 	done
 
