@@ -59,11 +59,10 @@ def on_laptop(pytestconfig: pytest.Config) -> Callable[[Case], dict[str, Any]]:
     def truth(case: Case) -> dict[str, Any]:
         parameters = dict(case.parameters)
         name = f"flowc/e2e-laptop/{laptop.key(case.flow, parameters)}"
-        known = pytestconfig.cache.get(name, None) if pytestconfig.cache else None
+        known = pytestconfig.cache.get(name, None)
         if known is None:
             known = laptop.run(case.flow, class_name(case.flow), parameters)
-            if pytestconfig.cache:
-                pytestconfig.cache.set(name, known)
+            pytestconfig.cache.set(name, known)
         return dict(known)
 
     return truth

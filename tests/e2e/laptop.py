@@ -54,7 +54,7 @@ def run(flow: str, class_name: str, parameters: Mapping[str, str], *, seconds: f
         if not run_file.exists():
             raise AssertionError(f"the laptop did not start {flow}:\n{log}")
         arguments = ["local", str(home / ".metaflow"), class_name, run_file.read_text().strip()]
-        reading = [sys.executable, COLLECT, *arguments]
+        reading = [sys.executable, str(COLLECT), *arguments]
         collected = subprocess.run(reading, env=env, cwd=home, capture_output=True, text=True, timeout=120, check=False)
         if collected.returncode:
             raise AssertionError(f"the laptop's artifacts of {flow} cannot be read:\n{collected.stderr[-4000:]}")

@@ -154,7 +154,7 @@ def stored(case: Case, engine: str, name: str, cluster: Cluster, folder: Path) -
     if case.store == "shared" and engine == "flowc":
         assert cluster.shared is not None
         kind, root = "local", str(cluster.shared / ".metaflow")
-    command = [sys.executable, COLLECT, kind, root, class_name(case.flow), f"argo-{name}"]
+    command = [sys.executable, str(COLLECT), kind, root, class_name(case.flow), f"argo-{name}"]
     return dict(json.loads(run(command, env=cluster.metaflow_env(), cwd=folder)))
 
 
