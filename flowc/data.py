@@ -1,4 +1,4 @@
-"""In: the path of a file under templates/ or schemas/. Out: its text, in a checkout, an editable install and a wheel alike."""
+"""In: the path of a file in templates/, schemas/ or flowc/. Out: its text, in a checkout, an editable install and a wheel alike."""
 
 from __future__ import annotations
 
@@ -12,3 +12,8 @@ ROOT = _PACKAGE / "_data" if (_PACKAGE / "_data").is_dir() else _PACKAGE.parent
 def read(path: str) -> str:
     """The text of the data file at a posix path below the root; FileNotFoundError where this installation lacks it (a bug)."""
     return (ROOT / path).read_text(encoding="utf-8")
+
+
+def own(path: str) -> str:
+    """The text of a file of the package itself, at a posix path below flowc/ (`importlib.resources` loads zip, bz2 and lzma first)."""
+    return (_PACKAGE / path).read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ import json
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from flowc import data
 from flowc.ir import Value
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ CLIENTS: Mapping[str, tuple[str, ...]] = {
 
 def bootstrap_text() -> str:
     """The text of bootstrap.py, from the installed package."""
-    from importlib.resources import files
-
-    return files("flowc").joinpath("bootstrap.py").read_text(encoding="utf-8")
+    return data.own("bootstrap.py")
 
 
 # --- arguments -------------------------------------------------------------------------------------------------------

@@ -191,11 +191,11 @@ def add(path: str, new: Any) -> Callable[[Object], None]:
 LEAF = {"container": {"args": []}}
 # name -> (the change, words of the verdict)
 BROKEN: dict[str, tuple[Callable[[Object], None], str]] = {
-    "unknown field": (put("start/retryStrategy/limitt", 3), "unknown field limitt"),
-    "unknown field of a task": (put("tasks.end/dependsOn", "start"), "unknown field dependsOn"),
-    "a number where text is due": (put("/metadata/labels/a", 1), "not of type string"),
-    "env value no text": (put("/spec/templateDefaults/container/env/0/value", True), "not of type string"),
-    "no spec": (put("/spec", None), "lacks the field spec"),
+    "unknown field": (put("start/retryStrategy/limitt", 3), "'limitt' was unexpected"),
+    "unknown field of a task": (put("tasks.end/dependsOn", "start"), "'dependsOn' was unexpected"),
+    "a number where text is due": (put("/metadata/labels/a", 1), 'not of type "string"'),
+    "env value no text": (put("/spec/templateDefaults/container/env/0/value", True), 'not of type "string"'),
+    "no spec": (put("/spec", None), '"spec" is a required property'),
     "wrong kind": (put("/kind", "WorkflowTemplat"), "WorkflowTemplat"),
     "wrong apiVersion": (put("/apiVersion", "argoproj.io/v1"), "apiVersion"),
     "long name": (put("/metadata/name", "a" * 64), "at most 63"),

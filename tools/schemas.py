@@ -169,7 +169,7 @@ def definition(name: str, schema: Schema) -> Schema:
 
 
 def closed(schema: Schema, where: str) -> Schema:
-    """A schema of the few keywords that flowc.output.validate reads; ValueError on a keyword that it would overlook."""
+    """A schema of the few keywords that upstream uses; ValueError on a new one, which may not go with closed objects as it stands."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return {"$ref": f"#/definitions/{SHORT_NAMES.get(name, name)}"}
@@ -183,7 +183,7 @@ def closed(schema: Schema, where: str) -> Schema:
         elif key in ("items", "additionalProperties") and isinstance(value, dict):
             strict[key] = closed(value, f"{where}.{key}")
         elif key not in DROPPED and not key.startswith("x-kubernetes-"):
-            raise ValueError(f"{where}: the keyword {key} is new; teach flowc.output.validate about it first")
+            raise ValueError(f"{where}: the keyword {key} is new; decide what it means beside additionalProperties: false")
     if schema.get("x-kubernetes-preserve-unknown-fields"):
         strict.pop("additionalProperties", None)
     return strict

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -299,6 +298,8 @@ def _hidden_classes(tree: ast.Module) -> Iterator[ast.ClassDef]:
 
 def not_named(program: Program, name: str, flows: Sequence[str]) -> Diagnostic:
     """The name asked for is no flow of the file."""
+    import difflib
+
     source = program.entry.source
     near = difflib.get_close_matches(name, flows, 1)
     others = ", ".join(flows)

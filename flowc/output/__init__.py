@@ -71,20 +71,20 @@ def write(documents: Sequence[Document], flow: Flow) -> Written:
     artifacts: list[Artifact] = []
     found: list[Diagnostic] = []
     for document in documents:
-        value = parse(render(document.template, document.values), f"templates/{document.template}")
-        wrong = violations(document.schema, value)
-        if wrong:
-            listed = "; ".join(f"{path or 'the object'} {what}" for path, what in wrong[:_SHOWN])
-            raise OutputBug(f"{document.file}: refused by schemas/{document.schema}: {listed}")
-        text = dump(value)
+        rendered = render(document.template, document.values)
         try:
-            text.encode()
+            rendered.encode()
         except UnicodeEncodeError as error:
-            shown = text[error.start : error.end].encode("unicode_escape").decode()
+            shown = rendered[error.start : error.end].encode("unicode_escape").decode()
             message = f"a text of this flow has `{shown}`, half of a surrogate pair, which no file can hold"
             found.append(Diagnostic(NOT_TEXT, message, flow.span, help="write the character itself, or keep bytes as base64"))
             continue
-        artifacts.append(Artifact(document.file, value, text))
+        value = parse(rendered, f"templates/{document.template}")
+        wrong = violations(document.schema, value)
+        if wrong:
+            listed = "; ".join(f"{path or 'the object'}: {what}" for path, what in wrong[:_SHOWN])
+            raise OutputBug(f"{document.file}: refused by schemas/{document.schema}: {listed}")
+        artifacts.append(Artifact(document.file, value, dump(value)))
     return Written(tuple(artifacts), tuple(found))
 
 

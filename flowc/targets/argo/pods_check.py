@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowc.diagnostics import Code, Diagnostic, Example, Severity
-from flowc.merging import kubernetes
+from flowc.merging import kubernetes, retries, timeout_seconds
 from flowc.targets.argo.attributes import TEMPLATED, bad_value, has_braces, no_effect
 from flowc.targets.argo.pods import environment, is_reserved
 from flowc.targets.argo.pods_values import problems
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 # Linux takes no longer string into the environment of a process.
 ENV_LIMIT = 131_072
+LONGEST_BACKOFF = (2**63 - 1) // (60 * 10**9)
+"""Minutes: Argo reads a duration as Go does, as nanoseconds in 64 bits, and takes less than no time for none."""
+LONGEST_ATTEMPT = 2**31 - 1
+"""Seconds: `activeDeadlineSeconds` of a template is an integer of 32 bits."""
 
 
 def _step(decorators: str, imports: str, line: int = 0, **settings: object) -> Example:
@@ -81,7 +85,19 @@ def check_step(step: Step, settings: Settings) -> list[Diagnostic]:
     if batch:
         text = f"step `{step.name}` is to run on AWS Batch"
         found.append(Diagnostic(ON_BATCH, text, batch.span, help="use @resources or @kubernetes for what it needs"))
-    return found + _check_kubernetes(step, settings) + _check_environment(step)
+    return found + _check_times(step) + _check_kubernetes(step, settings) + _check_environment(step)
+
+
+def _check_times(step: Step) -> list[Diagnostic]:
+    found = []
+    retry, timeout = step.decorator("retry"), step.decorator("timeout")
+    if retry and abs(retries(step).backoff_minutes) > LONGEST_BACKOFF:
+        text = f"step `{step.name}`: minutes_between_retries is longer than Argo can wait"
+        found.append(bad_value(text, retry.span_of("minutes_between_retries"), f"write at most {LONGEST_BACKOFF}"))
+    if timeout and timeout_seconds(step) > LONGEST_ATTEMPT:
+        text = f"step `{step.name}`: @timeout gives {timeout_seconds(step):,} seconds, more than Argo can count"
+        found.append(bad_value(text, timeout.span, f"write at most {LONGEST_ATTEMPT // 3600} hours, or leave it out"))
+    return found
 
 
 def _check_packages(decorator: Decorator, settings: Settings) -> list[Diagnostic]:

@@ -61,7 +61,7 @@ def rules(flow: Flow, objects: Sequence[Mapping[str, Any]], settings: Settings) 
     for value in objects:
         what = f"{value.get('kind')} {value.get('metadata', {}).get('name')}"
         wrong += (f"{what}: {problem}" for problem in _problems(value, settings.argo_version))
-        found += rules_size.sizes(flow, value)
+        found += rules_size.sizes(flow, value, settings.argo_version)
         for where, metadata in _metadata(value):
             found += _keys(flow, f"{what}, {where}", metadata)
         found += _environments(flow, value)
