@@ -233,8 +233,6 @@ def commands(o, store, flow, reads):
         options.append("--ubf-context=" + ("ubf_task" if index or ENV.get("MF_WORLD_SIZE") == "1" else "ubf_control"))
     if o.by_split:
         options.append("--split-index=" + o.path.rpartition("-")[2])
-    if ENV.get("FLOWC_NAMESPACE"):
-        options.append("--namespace=" + ENV["FLOWC_NAMESPACE"])
     me = task_id(o.step, o.path, o.round)
     ENV.update(MF_PATHSPEC="/".join((ENV["FLOWC_CLASS"], store.run, o.step, me)), MF_ATTEMPT=str(o.attempt), PYTHONUNBUFFERED="x")
     ENV.update(MF_DATASTORE=store.type, MF_DATASTORE_ROOT=store.root)
@@ -281,14 +279,15 @@ def launch(flow, arguments):
     """What `python FLOW ARGUMENTS` does, also where the file launches no flow, or another one.
 
     Beyond that, `init` evaluates defaults that are functions or files, as `run` does; steps with @kubernetes or @batch
-    accept the local datastore, which here is a folder that pods share; and cards are rendered by a process like this one.
+    accept the local datastore, which here is a folder that pods share; @conda and @pypi find their packages in the image; and
+    cards are rendered by a process like this one.
     """
     sys.argv, sys.path[0] = [flow, *arguments], str(Path.cwd())
     main = sys.modules["__main__"] = types.ModuleType("__main__")  # before Metaflow, which adds to it what it pickles
     main.__file__ = str(Path(flow).resolve())
     from metaflow import FlowSpec
     from metaflow.parameters import Parameter
-    from metaflow.plugins import STEP_DECORATORS
+    from metaflow.plugins import FLOW_DECORATORS, STEP_DECORATORS
     from metaflow.plugins.cards.card_creator import CardCreator
 
     def option_kwargs(parameter, deploy_mode, original=Parameter.option_kwargs):
@@ -310,9 +309,11 @@ def launch(flow, arguments):
 
     Parameter.option_kwargs, FlowSpec.__init__ = option_kwargs, start
     CardCreator._run_command = render  # noqa: SLF001
-    for decorator in STEP_DECORATORS:
+    for decorator in [*STEP_DECORATORS, *FLOW_DECORATORS]:
         if decorator.name in ("kubernetes", "batch"):
             decorator.step_init = shared(decorator.step_init)
+        elif decorator.name.partition("_")[0] in ("conda", "pypi"):
+            decorator.step_init = decorator.flow_init = decorator.task_pre_step = lambda *_, **__: None
     exec(compile(Path(flow).read_bytes(), main.__file__, "exec"), main.__dict__)
     getattr(main, ENV["FLOWC_CLASS"])()
 

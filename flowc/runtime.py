@@ -122,8 +122,6 @@ def environment(
         env["FLOWC_INSTALL"] = safe_json(requirements(settings))
     if settings.tags:
         env["FLOWC_TAGS"] = safe_json(list(settings.tags))
-    if settings.namespace:
-        env["FLOWC_NAMESPACE"] = settings.namespace
     options = [*project_options(flow, settings), *(f"--with={spec}" for spec in settings.with_decorators), *top]
     if options:
         env["FLOWC_TOP"] = safe_json(options)

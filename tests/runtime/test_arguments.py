@@ -79,7 +79,7 @@ def test_settings_become_variables() -> None:
     assert env["METAFLOW_DEFAULT_METADATA"] == "service"
     assert json.loads(env["FLOWC_TAGS"]) == ["a", "b c"]
     assert json.loads(env["FLOWC_TOP"]) == ["--with=retry:times=2", "--with=argo_workflows_internal"]
-    assert env["FLOWC_NAMESPACE"] == "team"
+    assert "team" not in env.values()
     assert env["METAFLOW_PRODUCTION_TOKEN"] == "t-1"
     assert env["FLOWC_CODE"] == "/app"
     assert env["X"] == "1"

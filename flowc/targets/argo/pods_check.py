@@ -105,7 +105,7 @@ def _check_packages(decorator: Decorator, settings: Settings) -> list[Diagnostic
     if decorator.name not in kinds or decorator.get("disabled") in (True, "True", "true") or settings.code == "image":
         return []
     text = f"the packages of @{decorator.name} cannot be brought to the pods"
-    remedy = "put them into an image that holds the flow too: `--code image --code-path /app/flow.py --image ...`"
+    remedy = "put them into an image that holds the flow too: `--code image --code-path /app --image ...`"
     return [Diagnostic(PACKAGES, text, decorator.span, help=remedy)]
 
 
@@ -156,7 +156,7 @@ def _check_environment(step: Step) -> list[Diagnostic]:
             text = f"`{name}` of step `{step.name}` is set by the platform, so @environment's value does not count"
             found.append(Diagnostic(RESERVED, text, decorator.span_of("vars"), help="leave it out"))
     for entry in environment(step):
-        if len(entry["name"]) + len(entry["value"].encode()) + 2 > ENV_LIMIT:
+        if len(entry["name"]) + len(entry["value"].encode(errors="surrogatepass")) + 2 > ENV_LIMIT:
             text = f"the environment variable `{entry['name']}` of step `{step.name}` is longer than 128 KiB"
             remedy = "deliver it as a file, or as an artifact of an earlier step"
             found.append(Diagnostic(TOO_LONG, text, decorator.span_of("vars"), help=remedy))
