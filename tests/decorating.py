@@ -33,7 +33,7 @@ def held_by_metaflow(files: dict[str, str | bytes], folder: Path) -> dict[str, A
     """The same, of the class that Metaflow makes, JSON's types only."""
     cls = imported(files, folder).F
     flat = [d for many in cls._flow_state[_key()].values() for d in many]
-    every = {"": flat} | {step.name: step.decorators for step in cls._steps}
+    every = {"": flat} | {node.name: step.decorators for node, step in zip(cls._graph, cls._steps, strict=True)}
     made = {name: [(d.name, {k: d.attributes[k] for k in sorted(d._user_defined_attributes)}) for d in ds] for name, ds in every.items()}
     plain = json.loads(json.dumps(made, default=lambda f: f.__name__))
     return {name: [(d, attributes) for d, attributes in ds] for name, ds in plain.items()}

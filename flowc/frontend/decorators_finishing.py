@@ -11,9 +11,9 @@ from flowc.diagnostics import Diagnostic
 from flowc.frontend.decorators import Finished, Found, Mutator
 from flowc.frontend.decorators_codes import MUTATOR
 from flowc.frontend.decorators_specs import decorator
-from flowc.frontend.decorators_subject import USER_BASES, Applying, Attached, Refused, Subject, UserDecorator
+from flowc.frontend.decorators_subject import Applying, Attached, Refused, Subject, UserDecorator
 from flowc.frontend.decorators_table import FLOW_DECORATORS, STEP_DECORATORS
-from flowc.frontend.modules import External, Local
+from flowc.frontend.modules import Local
 from flowc.frontend.values import Scope
 from flowc.frontend.values_classes import find, lineage
 from flowc.frontend.values_functions import run
@@ -255,12 +255,8 @@ class Mutating(Applying):
             found = self.program.resolve(self.scope.module, name)
             what = self.resolved(found, name, self.scope.module) if isinstance(found, Local) and ":" not in what else None
         if isinstance(what, ClassRef):
-            return what if {b for b in lineage(self, what) if isinstance(b, str)} & USER_BASES else None
-        if isinstance(what, Function) and isinstance(what.node, ast.FunctionDef):
-            roots = [d.func if isinstance(d, ast.Call) else d for d in what.node.decorator_list]
-            found_roots = [self.program.resolve(what.module, r) for r in roots]
-            return what if External("metaflow.user_step_decorator") in found_roots else None
-        return None
+            return what if self.is_user(what) else None
+        return what if isinstance(what, Function) and self.is_user(what) else None
 
     def add_user(self, subject: Subject, user: ClassRef | Function, attributes: Any) -> None:
         """A user step decorator acts in the pod, which runs the mutator itself; a mutator that adds a mutator is not followed."""

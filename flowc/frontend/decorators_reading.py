@@ -30,15 +30,16 @@ def read_list(decorator_list: Sequence[ast.expr], scope: Scope, owner: str, kind
     current: Any = subject
     for node in reversed(decorator_list):
         current = reading.one(node, current)
-    is_step = subject.is_step and subject_of(current) is subject
+    # an object is no function, and only functions are steps, whatever attributes it carries
+    is_step = subject.is_step and subject_of(current) is subject and not isinstance(current, Instance)
     if subject.is_step and not is_step and reading.dropped is not None:
         span, name = reading.dropped
         reading.problems.append(
             Diagnostic(
                 DROPS_STEP,
-                f"@{name} returns a new function, so Metaflow does not see {owner} as a step",
+                f"@{name} returns something new, so Metaflow does not see {owner} as a step",
                 span,
-                help="Put @functools.wraps(f) on the function that it returns.",
+                help="Let it return a function with @functools.wraps(f).",
             )
         )
     if is_step or kind == "flow":
@@ -98,7 +99,7 @@ class _Reading:
         if not metaflow and subject_of(current) is self.subject:
             if not any(w.span == span for w in self.subject.wrappers):
                 self.subject.wrappers.append(Wrapper(name, span))
-            if subject_of(result) is not self.subject and self.subject.is_step and self.dropped is None:
+            if (subject_of(result) is not self.subject or isinstance(result, Instance)) and self.subject.is_step and self.dropped is None:
                 self.dropped = (span, name)
         return result
 

@@ -85,15 +85,20 @@ class UserDecorator:
     span: Span
 
 
+@dataclass(eq=False, slots=True)
+class Presented:
+    """What a user decorator that stands bare makes of a step: an object of Metaflow's, which passes for the step where Metaflow looks."""
+
+    subject: Subject
+
+
 def subject_of(current: Any) -> Any:
-    """What Metaflow sees of an object: through `functools.wraps` to the subject itself."""
-    while True:
-        if isinstance(current, Function):
-            current = current.inner
-        elif isinstance(current, Instance):
-            current = current.fields.get("__wrapped__")
-        else:
-            return current
+    """What Metaflow's decorators see of an object: through `functools.wraps` to the subject itself."""
+    if isinstance(current, Presented):
+        return current.subject
+    while isinstance(current, (Function, Instance)):
+        current = current.inner if isinstance(current, Function) else current.fields.get("__wrapped__")
+    return current
 
 
 class Applying(Evaluator):
@@ -150,12 +155,8 @@ class Applying(Evaluator):
         return super().apply(function, args, kwargs, node, frame)
 
     def invoke(self, function: Function, args: list[Any], kwargs: dict[str, Any], node: ast.expr, frame: Frame) -> Any:
-        if not isinstance(function.node, ast.Lambda):
-            for decorator in function.node.decorator_list:
-                root = decorator.func if isinstance(decorator, ast.Call) else decorator
-                found = self.program.resolve(function.module, root) if dotted_name(root) else None
-                if isinstance(found, External) and found.path == "metaflow.user_step_decorator":
-                    return self.user(function, frozenset({"metaflow.UserStepDecorator"}), args, kwargs, node, frame)
+        if self.is_user(function):
+            return self.user(function, frozenset({"metaflow.UserStepDecorator"}), args, kwargs, node, frame)
         return run(self, function, args, kwargs)
 
     def construct(self, cls: ClassRef, args: list[Any], kwargs: dict[str, Any], node: ast.expr, frame: Frame) -> Any:
@@ -172,8 +173,24 @@ class Applying(Evaluator):
         target = subject_of(args[0]) if args else None
         if isinstance(target, Subject):
             made.args = args[1:]
-            return self.use(made, args[0])
+            self.use(made, args[0])
+            return Presented(target)
         return made
+
+    def decorate(self, decorator: ast.expr, made: Any, frame: Frame) -> Any:
+        function = self.eval(decorator, frame)
+        if isinstance(function, (ClassRef, Function)) and not isinstance(subject_of(made), Subject) and self.is_user(function):
+            raise Refused(NOT_A_STEP, f"@{ast.unparse(decorator)} is applied to no @step", self.here, "Put it above @step.")
+        return call(self, function, [made], {}, decorator, frame)
+
+    def is_user(self, function: ClassRef | Function) -> bool:
+        """Whether it is a user step decorator or mutator."""
+        if isinstance(function, ClassRef):
+            return bool({b for b in lineage(self, function) if isinstance(b, str)} & USER_BASES)
+        if isinstance(function.node, ast.Lambda):
+            return False
+        roots = [d.func if isinstance(d, ast.Call) else d for d in function.node.decorator_list]
+        return External("metaflow.user_step_decorator") in [self.program.resolve(function.module, r) for r in roots if dotted_name(r)]
 
     # --- application ---------------------------------------------------------------------------------------------------
 
@@ -191,7 +208,7 @@ class Applying(Evaluator):
         if attached.for_steps and (subject.kind != "step" or not subject.is_step):
             raise self.misplaced(attached, subject.owner)
         subject.add(self.decorator(attached), attached.known, attached.span)
-        return target
+        return subject if isinstance(target, Presented) else target
 
     def misplaced(self, attached: Attached, what: str) -> Refused:
         name = attached.known.name
@@ -227,9 +244,13 @@ class Applying(Evaluator):
         if not args:
             return Marking(start, end)
         subject = subject_of(args[0])
+        if isinstance(args[0], Presented):
+            raise Refused(NOT_A_STEP, "@step stands above a user decorator", self.here, "Put @step right above the def.")
         if isinstance(subject, Subject) and subject.kind == "flow":
             raise Refused(NOT_A_STEP, "@step stands on a class", self.here, "Put @step on a method.")
         if not isinstance(subject, Subject):
+            if isinstance(args[0], Instance):
+                raise Refused(NOT_A_STEP, "@step stands above an object, which is no function", self.here, "Put @step right above the def.")
             if not isinstance(args[0], Function):
                 raise Refused(
                     STEP_ARGUMENTS, "@step takes no positional argument", self.here, "Use start=True or end=True, or plain @step."
@@ -253,7 +274,7 @@ class Applying(Evaluator):
                 NOT_A_STEP, f"@{name} is applied to {subject.owner}, which is no @step there", made.span, f"Put @{name} above @step."
             )
         subject.mutators.append(Mutator(name, made.span, made))
-        return target
+        return subject if isinstance(target, Presented) else target
 
     # --- attributes ----------------------------------------------------------------------------------------------------
 
@@ -310,6 +331,8 @@ class Applying(Evaluator):
         owner = self.eval(node.value, frame)
         subject = subject_of(owner)
         if isinstance(subject, Subject) and not (isinstance(owner, Function) and node.attr in owner.attributes):
+            if isinstance(owner, Presented):
+                raise Stuck(f"it looks at {node.attr} of a user decorator")
             if node.attr in ("__name__", "__qualname__", "name"):
                 return subject.name
             if node.attr == "is_step" and subject.is_step:
@@ -320,7 +343,7 @@ class Applying(Evaluator):
     def has_attribute(self, owner: Any, name: str) -> bool | None:
         subject = subject_of(owner)
         if isinstance(subject, Subject) and name == "is_step":
-            return subject.is_step
+            return subject.is_step and not isinstance(owner, Presented)
         return None
 
 
