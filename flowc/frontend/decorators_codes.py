@@ -63,7 +63,7 @@ UNREADABLE = Code(
     '["kubernetes:cpu=8", "retry:times=2"].',
     bad=Example(
         {"flow.py": flow_with("@big\n@step", before="from sizes import pick\n\n\ndef big(f):\n    return pick(kubernetes)(f)\n")},
-        line=10,
+        line=9,
     ),
     good=Example(
         {"flow.py": flow_with("@big\n@step", before="from sizes import pick\n\n\ndef big(f):\n    return pick(kubernetes)(f)\n")},
