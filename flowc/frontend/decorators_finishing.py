@@ -56,9 +56,35 @@ def finish_flow(flow: Found, steps: Mapping[str, Found], scope: Scope, owner: st
                 _mutate(mutator, method, subject, MutableStep(subject), scope, broken, problems)
         _attach(ordered, scope, problems)
     for subject in ordered:
+        before = list(subject.decorators)
         for mutator in subject.mutators:
             _mutate(mutator, "mutate", subject, MutableStep(subject), scope, broken, problems)
+        _late(subject, before, scope, broken, problems)
     return Finished({name: tuple(s.decorators) for name, s in subjects.items()}, tuple(whole.decorators), tuple(problems))
+
+
+def _late(subject: Subject, before: list[Decorator], scope: Scope, broken: set[int], problems: list[Diagnostic]) -> None:
+    """Metaflow gives every step @kubernetes when it deploys, and then runs the step's mutators again.
+
+    What they make of that must be what they made without, since which target the flow is for is not known here.
+    """
+    names = {d.name for d in (*before, *subject.decorators)}
+    if (
+        not any(isinstance(m.made, UserDecorator) and "metaflow.StepMutator" in m.made.kinds for m in subject.mutators)
+        or "kubernetes" in names
+    ):
+        return
+    added = Decorator("kubernetes", {}, subject.mutators[0].span, "deployment")
+    twin = Subject(subject.name, "step", subject.owner, is_step=True, decorators=[*before, added], mutators=list(subject.mutators))
+    for mutator in twin.mutators:
+        _mutate(mutator, "mutate", twin, MutableStep(twin), scope, broken, [])
+    with_it = [(d.name, d.attributes) for d in twin.decorators if d is not added]
+    if with_it != [(d.name, d.attributes) for d in subject.decorators]:
+        mutator = subject.mutators[0]
+        message = f"what @{mutator.name} changes depends on whether {subject.owner} has @kubernetes, which Metaflow adds late"
+        problems.append(
+            Diagnostic(MUTATOR, message, mutator.span, help=f"Put @kubernetes on {subject.name}, or compile with --with kubernetes.")
+        )
 
 
 def _subject(name: str, kind: str, owner: str, found: Found) -> Subject:

@@ -87,6 +87,19 @@ def test_readable_flow_mutators_are_applied() -> None:
     assert held(found)["end"] == [("retry", {"times": 1}), ("kubernetes", {"cpu": 2})]
 
 
+def test_mutators_that_wait_for_kubernetes_need_it_in_the_text() -> None:
+    """Metaflow runs step mutators again after it gave every step @kubernetes; where that changes something, the step must have it itself."""
+    before = (
+        "class M(StepMutator):\n    def mutate(self, s):\n        if s.has_decorator('kubernetes'):\n"
+        "            s.add_decorator('kubernetes:cpu=4', duplicates=s.OVERRIDE)\n"
+    )
+    text = flow("@M\n@step", before)
+    assert codes(reading(text)) == ["FC306"]
+    found = reading(text, with_decorators=("kubernetes",))
+    assert codes(found) == []
+    assert held(found)["start"] == [("kubernetes", {"cpu": 4})]
+
+
 @pytest.mark.parametrize(
     "body",
     ["s.add_decorator(retry, deco_args=[1])", "s.add_decorator(pick())", "open('x')", "s._my_step.decorators.clear()", "yield"],
