@@ -218,11 +218,14 @@ def parameters():
 
 def commands(o, store, flow, reads):
     """The commands of `init` and of the step. Sets what Metaflow's logs and gangs take from the environment."""
-    from metaflow.metaflow_config import DEFAULT_EVENT_LOGGER, DEFAULT_METADATA, DEFAULT_MONITOR
+    from metaflow.metaflow_config import ARGO_EVENTS_WEBHOOK_URL, DEFAULT_EVENT_LOGGER, DEFAULT_METADATA, DEFAULT_MONITOR
 
+    more = ENV.get("FLOWC_TOP", "[]")
+    if not ARGO_EVENTS_WEBHOOK_URL:  # nobody to tell: each step would complain
+        more = more.replace("auto-emit-argo-events=1", "auto-emit-argo-events=0")
     top = [sys.executable, BOOT, "=", flow, "--quiet", "--no-pylint", "--environment=local", "--metadata=" + DEFAULT_METADATA]
     top += ["--event-logger=" + DEFAULT_EVENT_LOGGER, "--monitor=" + DEFAULT_MONITOR]
-    top += ["--datastore=" + store.type, "--datastore-root=" + store.root, *json.loads(ENV.get("FLOWC_TOP", "[]"))]
+    top += ["--datastore=" + store.type, "--datastore-root=" + store.root, *json.loads(more)]
     options = ["--retry-count=%d" % o.attempt, "--max-user-code-retries=%d" % o.user_retries, "--input-paths-filename=" + reads]
     if o.gang:
         index = 0 if "MF_CONTROL_INDEX" in ENV else int(ENV["MF_WORKER_REPLICA_INDEX"]) + 1

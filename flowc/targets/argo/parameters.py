@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from flowc.diagnostics import Code, Diagnostic, Example
+from flowc.diagnostics import Code, Diagnostic, Example, Label
 from flowc.ir import Flow, Parameter, Value
 from flowc.runtime import safe_json
 from flowc.targets.argo.samples import sample
@@ -72,4 +72,9 @@ def check(flow: Flow) -> list[Diagnostic]:
         if parameter.name.lower() in RESERVED or not re.fullmatch(r"[-a-zA-Z0-9_]+", parameter.name):
             text = f"a parameter called `{parameter.name}` cannot run on Argo Workflows"
             found.append(Diagnostic(BAD_NAME, text, parameter.span, help="give it another name"))
+        config = next((c for c in flow.configs if c.name.lower() == parameter.name.lower()), None)
+        if config:
+            text = f"the parameter `{parameter.name}` has the name of a config"
+            labels = (Label(config.span, "the config"),)
+            found.append(Diagnostic(SAME_NAME, text, parameter.span, labels=labels, help="give one of them another name"))
     return found
