@@ -10,7 +10,7 @@ from flowc.graph import Graph
 from flowc.ir import Flow
 from flowc.settings import Settings
 from flowc.target import Document, Lowered
-from flowc.targets.argo import code, events, events_sensor, hooks, names, parameters, pods_check, schedule, scopes, workflow
+from flowc.targets.argo import code, events, events_sensor, hooks, names, parameters, pods_check, schedule, scopes, settings_text, workflow
 
 RBAC = "rbac.authorization.k8s.io/v1"
 KUBERNETES = "kubernetes/1.33.json"
@@ -22,6 +22,7 @@ def check(flow: Flow, graph: Graph, settings: Settings) -> Sequence[Diagnostic]:
     """FC4: what of the flow Argo cannot carry, and which settings it lacks."""
     return [
         *names.check(flow, settings),
+        *settings_text.check(flow, settings),
         *parameters.check(flow),
         *schedule.check(flow),
         *events.check(flow, settings),

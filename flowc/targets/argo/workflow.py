@@ -114,7 +114,7 @@ def _environment(flow: Flow, settings: Settings) -> list[dict[str, Any]]:
         "ARGO_WORKFLOW_NAME": "{{workflow.name}}",
         "ARGO_WORKFLOW_NAMESPACE": "{{workflow.namespace}}",
     }
-    found: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in plain.items()]
+    found: list[dict[str, Any]] = [{"name": name, "value": pods.literal(value)} for name, value in plain.items()]
     found += [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in FIELDS.items()]
     return found + events.event_environment(flow, settings)
 
@@ -209,5 +209,5 @@ def _parameters(flow: Flow) -> list[dict[str, Any]]:
     if not flow.parameters:
         return []
     pairs = ", ".join(f"'{p.name}': workflow.parameters['{p.name}']" for p in flow.parameters)
-    declared = [{"name": name, "value": value} for name, value in runtime.parameters_environment(flow).items()]
+    declared = [{"name": name, "value": pods.literal(value)} for name, value in runtime.parameters_environment(flow).items()]
     return [{"name": "FLOWC_PARAMETERS", "value": f"{{{{=toBase64(toJson({{{pairs} }}))}}}}"}, *declared]
