@@ -178,6 +178,41 @@ def test_every_block_is_of_a_kind_that_is_tried() -> None:
     assert fences("console")
 
 
+def objects_of(case: str, **chosen: object) -> dict[str, dict[str, object]]:
+    """The objects that a fixture's flow compiles to, by kind."""
+    folder = ROOT / "tests" / "fixtures" / case
+    files = {path.name: path.read_bytes() for path in folder.glob("*.py")}
+    events = {"events_event": "flow", "events_event_source": "webhook", "events_service_account": "argo-events"}
+    settings = Settings(**events, **chosen)  # type: ignore[arg-type]
+    ((flow, graph),) = check(SourceFile("flow.py", files["flow.py"].decode()), files.get, settings).flows
+    found = [yaml.safe_load(artifact.text) for artifact in compile_flow(flow, graph, "argo", settings).artifacts]
+    return {each["kind"]: each for each in found}
+
+
+def test_the_page_on_argo_has_every_object() -> None:
+    """Its table names the kinds that come out, each when the table says so; and its versions differ as it says."""
+    page = (ROOT / "docs" / "argo.md").read_text(encoding="utf-8")
+    table = page[page.index("| Object | When |") : page.index("Names, labels")]
+    kinds = {name for row in table.splitlines() for name in re.findall(r"`([A-Z]\w+)`", row.split("|")[1] if "|" in row else "")}
+    seen = {
+        "linear": set(objects_of("linear")),
+        "@schedule": set(objects_of("production")),
+        "@trigger": set(objects_of("triggered")),
+        "@parallel": set(objects_of("gang")),
+        "--rbac": set(objects_of("linear", rbac=True)),
+    }
+    assert set().union(*seen.values()) == kinds
+    assert seen["linear"] == {"WorkflowTemplate"}
+    assert seen["@schedule"] == {"WorkflowTemplate", "CronWorkflow"}
+    assert seen["@trigger"] == {"WorkflowTemplate", "Sensor"}
+    assert seen["@parallel"] == {"WorkflowTemplate", "ConfigMap"}
+    assert seen["--rbac"] == {"WorkflowTemplate", "ServiceAccount", "Role", "RoleBinding"}
+    for version, key in (("3.5", "schedule"), ("3.6", "schedules"), ("4.1", "schedules")):
+        spec = objects_of("production", argo_version=version)["CronWorkflow"]["spec"]
+        assert key in spec  # type: ignore[operator]
+        assert len({"schedule", "schedules"} & set(spec)) == 1  # type: ignore[call-overload]
+
+
 # --- names -------------------------------------------------------------------------------------------------------------
 
 
