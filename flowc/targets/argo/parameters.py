@@ -21,6 +21,22 @@ BAD_NAME = Code(
     good=Example({"flow.py": sample("Parameter", body="text = Parameter('text', default='x')")}, target="argo"),
 )
 
+_CONFIG = "rates = Config('rate', default_value='{}')\n    "
+SAME_NAME = Code(
+    "FC439",
+    "a parameter and a config of one name",
+    "Metaflow's Argo compiler counts configs among the parameters and takes no name twice, in whatever case it is written.",
+    bad=Example(
+        {"flow.py": sample("Config, Parameter", body=_CONFIG + "speed = Parameter('Rate', default=1)")},
+        line=6,
+        target="argo",
+    ),
+    good=Example(
+        {"flow.py": sample("Config, Parameter", body=_CONFIG + "speed = Parameter('speed', default=1)")},
+        target="argo",
+    ),
+)
+
 
 def default_text(parameter: Parameter) -> str:
     """The value of the workflow's parameter when nobody gives one: JSON, a JSON parameter's doubly so.
