@@ -62,6 +62,7 @@ test: .make/wheel ## All checks and tests that need no cluster (minutes)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@FLOWC_TEST_WHEEL=1 $(BIN)/pytest -n $(WORKERS) $(ARGS)
+	@FLOWC_EXAMPLES=2000 $(BIN)/pytest -q tests/oracle/test_metaflow_graph.py
 
 .PHONY: e2e
 e2e: .make/wheel ## The core flows on a real Argo (tests/engines/cluster, or that of KUBECONFIG)
