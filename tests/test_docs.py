@@ -161,7 +161,7 @@ def test_a_shell_block_names_what_there_is(fence: Fence) -> None:
             assert rest[0] in COMMANDS, line
             assert {word for word in rest if word.startswith("--")} <= options(rest[0]), line
         elif program == "pip":
-            assert rest == ["install", "flowc"], line
+            assert rest == ["install", "."], line
         else:
             assert rest[0] in PROGRAMS[program], line
         for word in rest:
