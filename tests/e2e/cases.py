@@ -61,7 +61,8 @@ CASES: tuple[Case, ...] = (
     Case("retries", "retries", core=True, control=True),
     Case("timeout-caught", "timeouts", differ=("failure",), core=True),
     Case("timeout-kills", "timeout_kills", phase="Failed", artifacts={"start": {"before": True}}, core=True, control=True),
-    Case("surroundings", "surroundings", core=True, control=True),
+    # no control: Argo expands the `{{` that Metaflow leaves in its variables
+    Case("surroundings", "surroundings", core=True),
     Case(
         "pod",
         "pod",
