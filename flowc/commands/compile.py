@@ -12,10 +12,11 @@ import click
 from flowc.commands.files import PathError, expand, load, shown, write
 from flowc.commands.options import Command, Source, given, known_target, with_settings
 from flowc.commands.session import Talk, judge, with_report
+from flowc.config import did_you_mean
 from flowc.output import Artifact, stream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from flowc.ir import Flow
 
@@ -41,7 +42,8 @@ def compile_command(flow: str, target: str, output: str | None, out_dir: str | N
     wanted = expand(flow)
     if len(wanted) != 1:
         raise click.UsageError(f"{flow} names {len(wanted)} files; compile takes one flow")
-    judged = judge(wanted[0], Source(given(flags), flags["settings"], flags["isolated"]), target, _only_one(flow))
+    chosen = given(flags)
+    judged = judge(wanted[0], Source(chosen, flags["settings"], flags["isolated"]), target, _only_one(flow, chosen))
     Talk(output_format, color, sys.stderr).report([judged])
     if judged.failed:
         raise click.exceptions.Exit(1)
@@ -55,11 +57,17 @@ def compile_command(flow: str, target: str, output: str | None, out_dir: str | N
         sys.stdout.buffer.flush()
 
 
-def _only_one(argument: str) -> Any:
+def _only_one(argument: str, chosen: Mapping[str, Any]) -> Any:
+    """Accepts one flow that has every config which the command line names; those of a settings file may be for other flows."""
+
     def accept(flows: Sequence[Flow]) -> None:
         if len(flows) > 1:
             names = [flow.name for flow in flows]
             raise click.UsageError(f"{argument} holds the flows {', '.join(names)}; name one: {argument}:{names[0]}")
+        known = [config.name for config in flows[0].configs]
+        for name in (*chosen.get("configs", ()), *chosen.get("config_files", ())):
+            if name not in known:
+                raise click.UsageError(f"{flows[0].name} has no config {name!r}{did_you_mean(name, known)}")
 
     return accept
 

@@ -313,3 +313,5 @@ def test_file_of_a_config(here: Path) -> None:
     assert (
         "inline" in flowc("compile", "flows/configured.py", "-t", "argo", "--isolated", "--config-value", "c", '{"who": "inline"}').stdout
     )
+    unknown = flowc("compile", "flows/configured.py", "-t", "argo", "--isolated", "--config", "c", "deploy/prod.json", "--config-value", "d", "{}", code=2)
+    assert "HelloFlow has no config 'd'" in unknown.stderr
