@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -78,7 +78,3 @@ class Settings:
     def has_datastore(self) -> bool:
         """Whether the manifest itself names the datastore, instead of the namespace's ConfigMap."""
         return self.datastore is not None
-
-
-def known_fields() -> list[str]:
-    return [f.name for f in fields(Settings)]

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from flowc.diagnostics import Diagnostic
-from flowc.frontend.decorators import Found, Mutator, Wrapper
-from flowc.frontend.decorators_codes import CARRIED, DROPS_STEP, MUTATOR, NOT_IN_CORE, UNREADABLE
+from flowc.frontend.decorators import Found, Wrapper
+from flowc.frontend.decorators_codes import CARRIED, DROPS_STEP, NOT_IN_CORE, UNREADABLE
 from flowc.frontend.decorators_hiding import keeps_mark, mentions
 from flowc.frontend.decorators_specs import decorator
 from flowc.frontend.decorators_subject import Applying, Refused, Subject, subject_of
@@ -179,12 +179,6 @@ class _Reading:
         if isinstance(resolved, Local) and not isinstance(node, ast.Call) and not keeps_mark(resolved.node):
             return Instance(None)
         return current
-
-
-def unreadable_mutator(mutator: Mutator, stuck: Stuck, key: str) -> Diagnostic:
-    """Why a mutator's effect is not known."""
-    remedy = f'Say its effect in [tool.flowc.decorators]: "{key}" = "ignore", or what it adds, e.g. ["kubernetes:cpu=8"].'
-    return Diagnostic(MUTATOR, f"what the mutator @{mutator.name} changes cannot be read: {stuck.reason}", mutator.span, help=remedy)
 
 
 def placed(made: Decorator, span: Span, origin: str) -> Decorator:
