@@ -114,18 +114,14 @@ def _job(
         "volumes": [*shared.volumes, *pods.volumes(asked)],
         "containers": [_container(role, step, settings, args, shared)],
     }
-    template = {"metadata": about, "spec": _given(pod)}
+    template = {"metadata": about, "spec": pods.given(pod)}
     job = {"backoffLimit": 0, "completions": 1, "parallelism": 1, "template": template}
     return {"name": role, "replicas": replicas, "template": {"spec": job}}
 
 
-def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value not in (None, [], {})}
-
-
 def _container(role: str, step: Step, settings: Settings, args: Sequence[str], shared: Shared) -> dict[str, Any]:
     asked = kubernetes(step)
-    return _given(
+    return pods.given(
         {
             "name": argo_name(step.name),
             "image": asked["image"] or settings.image,

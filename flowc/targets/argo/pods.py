@@ -154,11 +154,12 @@ def pod(step: Step, settings: Settings) -> Pod:
         "volumes": volumes(asked),
         "podSpecPatch": safe_json({"imagePullSecrets": [{"name": name} for name in pull_secrets]}) if pull_secrets else None,
     }
-    return Pod(_given(container), _given(template))
+    return Pod(given(container), given(template))
 
 
-def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value not in (None, [], {})}
+def given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that have a value: Kubernetes takes what is absent for its default, and nobody reviews an empty list."""
+    return {name: value for name, value in fields.items() if value not in (None, [], (), {})}
 
 
 def _difference(mine: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:

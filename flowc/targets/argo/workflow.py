@@ -57,7 +57,7 @@ def values(flow: Flow, graph: Graph, settings: Settings, delivery: Delivery) -> 
 
 
 def _given(**fields: Any) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value not in (None, [], (), {})}
+    return pods.given(fields)
 
 
 def _spec(name: str, settings: Settings, delivery: Delivery, on_exit: str | None) -> dict[str, Any]:
