@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from reading import imported, reading
 
+from flowc.deployment import events, names
 from flowc.settings import Settings
-from flowc.targets.argo import events, events_sensor, names
+from flowc.targets.argo import events_sensor
 
 CONFIGURED = {"events_event": "metaflow", "events_event_source": "webhook", "events_service_account": "runner"}
 BODY = """

@@ -16,9 +16,10 @@ import pytest
 from reading import reading
 
 from flowc import graph
+from flowc.deployment import pods
+from flowc.deployment.samples import sample
 from flowc.settings import Settings
-from flowc.targets.argo import hooks, hooks_notify, pods
-from flowc.targets.argo.samples import sample
+from flowc.targets.argo import hooks, hooks_notify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from reading import imported, reading
 
 from flowc import graph
+from flowc.deployment import names, parameters
+from flowc.deployment.samples import sample
 from flowc.settings import Settings
-from flowc.targets.argo import metadata, names, parameters
-from flowc.targets.argo.samples import sample
+from flowc.targets.argo import metadata
 
 if TYPE_CHECKING:
     from flowc.ir import Flow

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from reading import reading
 
 from flowc import merging
+from flowc.deployment import pods, pods_check
+from flowc.deployment.samples import sample
 from flowc.ir import Decorator, NoNext, Step, Value
 from flowc.settings import Settings
 from flowc.source import Span
-from flowc.targets.argo import pods, pods_check, retries
-from flowc.targets.argo.samples import sample
+from flowc.targets.argo import retries, step_pod
 
 HERE = Span("flow.py", 1, 1, 1, 1)
 
@@ -147,7 +148,7 @@ def test_attribute_counts(name: str) -> None:
     """Each attribute changes the pod, or a diagnostic says that it does not: none is dropped."""
     value, beside = ATTRIBUTES[name]
     without, with_it = step_with(("kubernetes", beside)), step_with(("kubernetes", {**beside, name: value}))
-    changed = pods.pod(with_it, Settings()) != pods.pod(without, Settings())
+    changed = step_pod.pod(with_it, Settings()) != step_pod.pod(without, Settings())
     said = [d for d in pods_check.check_step(with_it, Settings()) if name in d.message]
     assert changed != bool(said)
 
@@ -162,7 +163,7 @@ def test_container() -> None:
         ("timeout", {"hours": 2}),
         ("retry", {"times": 2}),
     )
-    found = pods.pod(step, Settings(secrets=("all",), datastore="s3"))
+    found = step_pod.pod(step, Settings(secrets=("all",), datastore="s3"))
     assert found.container == {
         "image": "registry.example.com/train:1",
         "imagePullPolicy": "Always",
@@ -201,7 +202,7 @@ def test_container() -> None:
 
 def test_plain_step_is_small() -> None:
     """A step that asks for nothing adds its name, no more: the rest is hoisted."""
-    assert pods.pod(step_with(), Settings()) == pods.Pod({}, {"metadata": {"annotations": {"metaflow/step_name": "train"}}})
+    assert step_pod.pod(step_with(), Settings()) == step_pod.Pod({}, {"metadata": {"annotations": {"metaflow/step_name": "train"}}})
     assert pods.default_resources() == {"requests": {"cpu": "1", "memory": "4096M", "ephemeral-storage": "10240M"}}
 
 
@@ -209,7 +210,7 @@ def test_only_differences() -> None:
     """What equals the settings is left to the shared part."""
     settings = Settings(image="train:1", image_pull_policy="Always", service_account="runner")
     step = step_with(("kubernetes", {"image": "train:1", "image_pull_policy": "Always", "service_account": "runner", "cpu": 2}))
-    found = pods.pod(step, settings)
+    found = step_pod.pod(step, settings)
     assert found.container == {"resources": {"requests": {"cpu": "2"}}}
     assert list(found.template) == ["metadata"]
 
@@ -268,7 +269,7 @@ def test_claims_with_dots() -> None:
     """A claim whose name no volume can have, or that a volume of the platform has, gets another volume name."""
     claims = {"data.v1": "/a", "out": "/b", "plain": "/c"}
     step = step_with(("kubernetes", {"persistent_volume_claims": claims}))
-    found = pods.pod(step, Settings())
+    found = step_pod.pod(step, Settings())
     named = {v["name"]: v["persistentVolumeClaim"]["claimName"] for v in found.template["volumes"]}
     assert sorted(named.values()) == sorted(claims)
     assert not {"data.v1", "out"} & set(named)

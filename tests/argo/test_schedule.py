@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reading import reading
 
+from flowc.deployment import schedule
+from flowc.deployment.samples import sample
+from flowc.deployment.timezones import NAMES
 from flowc.ir import Decorator, Value
 from flowc.settings import Settings
 from flowc.source import Span
-from flowc.targets.argo import schedule
-from flowc.targets.argo.samples import sample
-from flowc.targets.argo.timezones import NAMES
+from flowc.targets.argo import cron_workflow
 
 NOWHERE = Span("flow.py", 1, 1, 1, 1)
 DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
@@ -26,7 +27,7 @@ def cron_of(decorator: str, **settings: Any) -> dict[str, Any] | None:
     found = reading(sample("schedule", decorator))
     assert found.diagnostics == ()
     assert schedule.check(found.flows[0]) == []
-    return schedule.cron_workflow(found.flows[0], Settings(**settings))
+    return cron_workflow.cron_workflow(found.flows[0], Settings(**settings))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,7 @@ def test_switched_off() -> None:
 def test_zones() -> None:
     """The zones flowc knows are those of the time zone database: this machine's are among them."""
     ours = zoneinfo.available_timezones() - {"localtime", "posixrules", "Factory"}
-    assert ours <= NAMES, "regenerate flowc/targets/argo/timezones.py from the time zone database"
+    assert ours <= NAMES, "regenerate flowc/deployment/timezones.py from the time zone database"
     found = reading(sample("schedule", "@schedule(timezone='Europe/Berlyn')"))
     (refused,) = schedule.check(found.flows[0])
     assert refused.help == "did you mean `Europe/Berlin`?"

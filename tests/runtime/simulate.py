@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from runtime import reading
 
 from flowc import runtime
+from flowc.deployment.parameters import default_text
 from flowc.settings import Settings
-from flowc.targets.argo.parameters import default_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

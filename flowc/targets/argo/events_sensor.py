@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowc.targets.argo.events import Event, events, reset
+from flowc.deployment.events import Event, events, reset
+from flowc.deployment.names import workflow_name
+from flowc.deployment.parameters import default_text
 from flowc.targets.argo.metadata import sensor_metadata, triggers_json
-from flowc.targets.argo.names import workflow_name
-from flowc.targets.argo.parameters import default_text
 
 if TYPE_CHECKING:
     from flowc.ir import Flow, Parameter

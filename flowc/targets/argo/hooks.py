@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flowc.deployment.attributes import bad_value, no_effect
+from flowc.deployment.samples import sample
 from flowc.diagnostics import Code, Diagnostic, Example
 from flowc.merging import kubernetes
 from flowc.target import short_hash
-from flowc.targets.argo import pods
-from flowc.targets.argo.attributes import bad_value, no_effect
+from flowc.targets.argo import step_pod
 from flowc.targets.argo.hooks_notify import TARGETS, containers, secret_of
 from flowc.targets.argo.identifiers import argo_name
-from flowc.targets.argo.samples import sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -127,7 +127,7 @@ def _functions(flow: Flow, graph: Graph, settings: Settings) -> Iterator[tuple[b
 def _function(name: str, function: str, decorator: Decorator, flow: Flow, graph: Graph, settings: Settings) -> dict[str, Any]:
     """As in Metaflow, a hook has the image, service account and secrets of the first step, which are known to work."""
     first = flow.steps[graph.start or ""]
-    pod, asked = pods.pod(first, settings), kubernetes(first)
+    pod, asked = step_pod.pod(first, settings), kubernetes(first)
     shared = {key: pod.container[key] for key in ("imagePullPolicy", "envFrom", "securityContext") if key in pod.container}
     image = (decorator.get("options") or {}).get("image") or asked["image"]
     container = {"command": ["python", "-c", SCRIPT], "args": [function], **({"image": image} if image else {}), **shared}

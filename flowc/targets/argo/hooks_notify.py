@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from flowc.deployment.pods import literal
 from flowc.runtime import safe_json
-from flowc.targets.argo.pods import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flowc.deployment import pods
 from flowc.merging import kubernetes
-from flowc.targets.argo import pods
+from flowc.targets.argo import step_pod
 from flowc.targets.argo.identifiers import argo_name
 from flowc.targets.argo.metadata import pod_metadata
 from flowc.targets.argo.retries import attempt, deadline, retry_strategy
@@ -76,7 +77,7 @@ def gang(step: Step, flow: Flow, settings: Settings, args: Sequence[str], shared
         "failureCondition": FAILURE,
         "manifest": _text(manifest),
     }
-    account = pods.pod(step, settings).template.get("serviceAccountName")
+    account = step_pod.pod(step, settings).template.get("serviceAccountName")
     fields = {"retryStrategy": retry_strategy(step), "serviceAccountName": account}
     return Gang(resource, {name: value for name, value in fields.items() if value})
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from flowc.deployment import code, events, names, parameters, pods_check, schedule
 from flowc.diagnostics import Diagnostic
 from flowc.graph import Graph
 from flowc.ir import Flow
 from flowc.settings import Settings
 from flowc.target import Document, Lowered
-from flowc.targets.argo import code, events, events_sensor, hooks, names, parameters, pods_check, schedule, scopes, settings_text, workflow
+from flowc.targets.argo import cron_workflow, events_sensor, hooks, scopes, settings_text, workflow
 
 RBAC = "rbac.authorization.k8s.io/v1"
 KUBERNETES = "kubernetes/1.33.json"
@@ -44,7 +45,7 @@ def lower(flow: Flow, graph: Graph, settings: Settings) -> Lowered:
         about = {**_about(delivery.config_map, settings), "annotations": KEEP}
         values = {"metadata": about, "data": delivery.data}
         documents.append(Document("argo/configmap.yaml.j2", values, KUBERNETES, f"{delivery.config_map}.configmap.yaml"))
-    planned = schedule.cron_workflow(flow, settings)
+    planned = cron_workflow.cron_workflow(flow, settings)
     if planned:
         documents.append(Document("argo/cronworkflow.yaml.j2", planned, schema, f"{name}.cronworkflow.yaml"))
     waiting = events_sensor.sensor(flow, settings)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowc.deployment.events import Event, events
+from flowc.deployment.names import production_token, project, sensor_name, workflow_name
+from flowc.deployment.parameters import records
+from flowc.deployment.schedule import schedule
 from flowc.runtime import safe_json
-from flowc.targets.argo.events import Event, events
-from flowc.targets.argo.names import production_token, project, sensor_name, workflow_name
-from flowc.targets.argo.parameters import records
-from flowc.targets.argo.schedule import schedule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

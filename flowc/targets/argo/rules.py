@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flowc.deployment.samples import sample
 from flowc.diagnostics import Code, Diagnostic, Example, OutputBug
 from flowc.targets.argo import rules_cron, rules_size, rules_template
-from flowc.targets.argo.samples import sample
 
 if TYPE_CHECKING:
     from flowc.ir import Flow

@@ -69,6 +69,6 @@ def _number(text: str, words: dict[str, int]) -> int | None:
 
 def timezone_problem(name: str) -> str | None:
     """Why Argo would not load the zone; judged by the names that flowc ships, so that every machine says the same."""
-    from flowc.targets.argo.timezones import NAMES
+    from flowc.deployment.timezones import NAMES
 
     return None if name in NAMES or name in ("UTC", "Local") else "is no time zone of the IANA database"

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flowc.deployment.pods_check import TOO_LONG
+from flowc.deployment.samples import sample
 from flowc.diagnostics import Code, Diagnostic, Example, Severity
-from flowc.targets.argo.pods_check import TOO_LONG
-from flowc.targets.argo.samples import sample
 
 if TYPE_CHECKING:
     from flowc.ir import Flow, Step

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from flowc.deployment.attributes import TEMPLATED, has_braces
 from flowc.diagnostics import Diagnostic
-from flowc.targets.argo.attributes import TEMPLATED, has_braces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from flowc import merging, runtime
+from flowc.deployment import events, names, parameters, pods
+from flowc.deployment.code import Delivery
 from flowc.graph import Graph, Node
 from flowc.ir import Flow, Step
 from flowc.settings import Settings
-from flowc.targets.argo import dag, events, hooks, jobset, metadata, names, parameters, pods, retries
-from flowc.targets.argo.code import Delivery
+from flowc.targets.argo import dag, hooks, jobset, metadata, retries, step_pod
 from flowc.targets.argo.identifiers import argo_name
 
 OUT = "/mnt/out"
@@ -75,7 +76,7 @@ def _spec(name: str, settings: Settings, delivery: Delivery, on_exit: str | None
 
 def _defaults(delivery: Delivery) -> dict[str, Any]:
     inputs = _given(artifacts=list(delivery.artifacts))
-    return _given(metadata=pods.default_metadata(), activeDeadlineSeconds=retries.DEFAULT_DEADLINE, inputs=inputs)
+    return _given(metadata=step_pod.default_metadata(), activeDeadlineSeconds=retries.DEFAULT_DEADLINE, inputs=inputs)
 
 
 def _container(settings: Settings, delivery: Delivery) -> dict[str, Any]:
@@ -168,7 +169,7 @@ def _step(flow: Flow, graph: Graph, node: Node, settings: Settings, delivery: De
         )
         gang = jobset.gang(step, flow, settings, _arguments(graph, step, node), shared)
         return {"name": argo_name(node.name), "fields": {**inputs, **gang.template}, "resource": gang.resource}
-    pod = pods.pod(step, settings)
+    pod = step_pod.pod(step, settings)
     container = dict(pod.container)
     if node.name == graph.start:
         container["env"] = [*container.get("env", []), *_parameters(flow)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowc.deployment.samples import sample
 from flowc.diagnostics import Code, Diagnostic, Example, Severity
-from flowc.targets.argo.samples import sample
 
 if TYPE_CHECKING:
     from flowc.source import Span

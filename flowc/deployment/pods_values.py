@@ -6,8 +6,8 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from flowc.deployment.pods import has_tmpfs, names
 from flowc.merging import number
-from flowc.targets.argo.pods import has_tmpfs, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowc.deployment.attributes import TEMPLATED, bad_value, has_braces, no_effect
+from flowc.deployment.pods import environment, is_reserved
+from flowc.deployment.pods_values import problems
+from flowc.deployment.samples import sample
 from flowc.diagnostics import Code, Diagnostic, Example, Severity
 from flowc.merging import kubernetes, retries, timeout_seconds
-from flowc.targets.argo.attributes import TEMPLATED, bad_value, has_braces, no_effect
-from flowc.targets.argo.pods import environment, is_reserved
-from flowc.targets.argo.pods_values import problems
-from flowc.targets.argo.samples import sample
 
 if TYPE_CHECKING:
     from flowc.ir import Decorator, Flow, Step

@@ -11,8 +11,8 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flowc.deployment.samples import sample
 from flowc.diagnostics import Code, Diagnostic, Example, Severity
-from flowc.targets.argo.samples import sample
 
 if TYPE_CHECKING:
     from flowc.ir import Decorator, Flow

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flowc.deployment.samples import sample
 from flowc.diagnostics import Code, Diagnostic, Example
 from flowc.ir import Flow
 from flowc.runtime import CODE, SCRIPT, bootstrap_text
 from flowc.settings import Settings
 from flowc.target import short_hash
-from flowc.targets.argo.samples import sample
 
 # Argo hands the whole template to each pod in one environment variable, which Linux limits to 131,072 bytes. What the
 # variable holds besides code (resources, volumes, annotations) is a few kilobytes, and grows when Argo fills in defaults.

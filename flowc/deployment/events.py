@@ -8,11 +8,11 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from flowc.deployment.attributes import no_effect
+from flowc.deployment.names import Project, project
+from flowc.deployment.samples import sample
+from flowc.deployment.schedule import CronError, to_cron, zone_problems
 from flowc.diagnostics import Code, Diagnostic, Example
-from flowc.targets.argo.attributes import no_effect
-from flowc.targets.argo.names import Project, project
-from flowc.targets.argo.samples import sample
-from flowc.targets.argo.schedule import CronError, to_cron, zone_problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""In: @schedule and the Settings. Out: the CronWorkflow that starts the flow, its cron line as Argo reads it."""
+"""In: @schedule of a Flow. Out: its line in five cron fields and its time zone, or what is wrong with them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flowc.deployment.samples import sample
 from flowc.diagnostics import Code, Diagnostic, Example
-from flowc.targets.argo.names import workflow_name
-from flowc.targets.argo.samples import sample
 
 if TYPE_CHECKING:
     from flowc.ir import Decorator, Flow
-    from flowc.settings import Settings
 
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 WORDS = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
-HISTORY_LIMIT = 10_000
-# A run that could not start on time may still start within the hour.
-STARTING_DEADLINE = 3540
 
 BAD_CRON = Code(
     "FC420",
@@ -143,27 +138,6 @@ def schedule(flow: Flow) -> tuple[str, str] | None:
     return to_cron(line), decorator.get("timezone") or ""
 
 
-def cron_workflow(flow: Flow, settings: Settings) -> dict[str, Any] | None:
-    """The CronWorkflow object; None for a flow without a schedule."""
-    found = schedule(flow)
-    if found is None:
-        return None
-    line, zone = found
-    name = workflow_name(flow, settings)
-    spec: dict[str, Any] = {"schedule": line} if settings.argo_version == "3.5" else {"schedules": [line]}
-    if zone:
-        spec["timezone"] = zone
-    spec |= {
-        "suspend": settings.suspend_schedule,
-        "startingDeadlineSeconds": STARTING_DEADLINE,
-        "successfulJobsHistoryLimit": HISTORY_LIMIT,
-        "failedJobsHistoryLimit": HISTORY_LIMIT,
-        "workflowSpec": {"workflowTemplateRef": {"name": name}},
-    }
-    metadata = {"name": name, **({"namespace": settings.namespace} if settings.namespace else {})}
-    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "CronWorkflow", "metadata": metadata, "spec": spec}
-
-
 def check(flow: Flow) -> list[Diagnostic]:
     """Lines, zones and parameters with which no CronWorkflow could start the flow."""
     decorator = flow.decorator("schedule")
@@ -187,7 +161,7 @@ def check(flow: Flow) -> list[Diagnostic]:
 
 def zone_problems(zone: Any, decorator: Decorator, attribute: str) -> list[Diagnostic]:
     """FC421 where `zone` is given and no IANA name."""
-    from flowc.targets.argo.timezones import NAMES
+    from flowc.deployment.timezones import NAMES
 
     if not zone or zone in NAMES:
         return []

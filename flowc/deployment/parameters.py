@@ -6,10 +6,10 @@ import json
 import re
 from typing import Any
 
+from flowc.deployment.samples import sample
 from flowc.diagnostics import Code, Diagnostic, Example, Label
 from flowc.ir import Flow, Parameter, Value
 from flowc.runtime import safe_json
-from flowc.targets.argo.samples import sample
 
 RESERVED = ("script",)
 

@@ -1,16 +1,14 @@
-"""In: a Step, its Flow and Settings. Out: the fields of the step's template and container that differ from those all steps share."""
+"""In: a Step and Settings. Out: the parts of its pod that no engine changes: container fields, volumes, mounts, environment."""
 
 from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flowc.merging import KUBERNETES_DEFAULTS, kubernetes, retries
-from flowc.runtime import SCRIPT, safe_json
+from flowc.merging import KUBERNETES_DEFAULTS, kubernetes
+from flowc.runtime import safe_json
 from flowc.target import short_hash
-from flowc.targets.argo.retries import DEFAULT_DEADLINE, attempt, deadline, retry_strategy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,14 +83,6 @@ METAFLOWS_OWN = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Pod:
-    """What a step adds to the template that all steps share: fields of its `container`, and fields beside it."""
-
-    container: Mapping[str, Any]
-    template: Mapping[str, Any]
-
-
 def is_reserved(name: str) -> bool:
     """Whether the platform sets a variable of that name, so that @environment's value never counts."""
     return name in METAFLOWS_OWN or name.startswith("FLOWC_")
@@ -103,7 +93,7 @@ def is_reserved(name: str) -> bool:
 
 def default_resources() -> dict[str, Any]:
     """`resources` of a step that asks for nothing: Metaflow's cpu, memory and disk."""
-    return _resources(KUBERNETES_DEFAULTS)
+    return resources_of(KUBERNETES_DEFAULTS)
 
 
 def default_env_from(settings: Settings) -> list[dict[str, Any]]:
@@ -117,44 +107,7 @@ def default_env_from(settings: Settings) -> list[dict[str, Any]]:
     return found + [{"secretRef": {"name": name}} for name in settings.secrets]
 
 
-def default_metadata() -> dict[str, Any]:
-    """`metadata` of every step's template: a step that is never tried again has one attempt, 0."""
-    return {"annotations": {"metaflow/attempt": "0"}}
-
-
 # --- one step ------------------------------------------------------------------------------------------------------------
-
-
-def pod(step: Step, settings: Settings) -> Pod:
-    """The fields in which a step that passed `pods_check` differs from the shared ones.
-
-    Maps (resources, metadata) and lists that Argo merges by name (env, volumeMounts, volumes) hold the step's own entries only;
-    `envFrom`, which does not merge, is whole.
-    """
-    asked = kubernetes(step)
-    container = {
-        "image": asked["image"] if asked["image"] != settings.image else None,
-        "imagePullPolicy": asked["image_pull_policy"] if asked["image_pull_policy"] != settings.image_pull_policy else None,
-        "command": [asked["executable"], SCRIPT] if asked["executable"] else None,
-        "env": environment(step),
-        "envFrom": env_from(step, settings) if secrets(asked) else None,
-        "ports": ports(asked),
-        "resources": _difference(_resources(asked), default_resources()),
-        "securityContext": security_context(asked),
-        "volumeMounts": mounts(asked),
-    }
-    pull_secrets = names(asked["image_pull_secrets"])
-    template = {
-        "metadata": metadata(step),
-        "activeDeadlineSeconds": deadline(step) if deadline(step) != DEFAULT_DEADLINE else None,
-        "retryStrategy": retry_strategy(step),
-        "nodeSelector": asked["node_selector"],
-        "tolerations": tolerations(asked),
-        "serviceAccountName": asked["service_account"] if asked["service_account"] != settings.service_account else None,
-        "volumes": volumes(asked),
-        "podSpecPatch": safe_json({"imagePullSecrets": [{"name": name} for name in pull_secrets]}) if pull_secrets else None,
-    }
-    return Pod(given(container), given(template))
 
 
 def given(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,18 +115,12 @@ def given(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value not in (None, [], (), {})}
 
 
-def _difference(mine: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of two-level maps that are not shared. A shared entry is never absent in `mine`: Metaflow always asks for all three."""
-    found = {part: {k: v for k, v in entries.items() if shared.get(part, {}).get(k) != v} for part, entries in mine.items()}
-    return {part: entries for part, entries in found.items() if entries}
-
-
 def resources(step: Step) -> dict[str, Any]:
     """The whole `resources` of a step's container."""
-    return _resources(kubernetes(step))
+    return resources_of(kubernetes(step))
 
 
-def _resources(asked: Mapping[str, Any]) -> dict[str, Any]:
+def resources_of(asked: Mapping[str, Any]) -> dict[str, Any]:
     amounts = {"cpu": str(asked["cpu"]), "memory": f"{asked['memory']}M", "ephemeral-storage": f"{asked['disk']}M"}
     extended = {name: str(amount) for name, amount in (asked["extended_resources"] or {}).items()}
     limits = {**(amounts if str(asked["qos"]).lower() == "guaranteed" else {}), **extended}
@@ -276,13 +223,3 @@ def mounts(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def labels(asked: Mapping[str, Any]) -> dict[str, str]:
     return {key: value or "" for key, value in (asked["labels"] or {}).items()}
-
-
-def metadata(step: Step) -> dict[str, Any]:
-    """The labels and annotations of the step's pods beside those of `default_metadata`. The user's win, as in Metaflow."""
-    asked = kubernetes(step)
-    counted = {"metaflow/attempt": attempt(step)} if retries(step).total else {}
-    found: dict[str, Any] = {"annotations": {"metaflow/step_name": step.name, **counted, **(asked["annotations"] or {})}}
-    if labels(asked):
-        found["labels"] = labels(asked)
-    return found
