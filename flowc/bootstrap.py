@@ -32,12 +32,23 @@ def parsed(argv):
     for name in ("path", "round", "over"):
         parser.add_argument("--" + name, default="")
     for name in ("attempt", "user-retries"):
-        parser.add_argument("--" + name, type=int, default=0)
-    for name in ("first", "choose", "gang"):
+        parser.add_argument("--" + name, type=int)
+    for name in ("first", "choose", "gang", "tell"):
         parser.add_argument("--" + name, action="store_true")
     for name in ("from", "split", "gather", "loops"):
         parser.add_argument("--" + name, type=lambda text: text.split(","), default=[], dest="by_" + name)
-    return parser.parse_args(argv)
+    return settled(parser.parse_args(argv))
+
+
+def settled(o):
+    """With what only the engine's own variables say: the place in an array (`@` in the path; FLOWC_PATHS lists them), the attempt."""
+    if "@" in o.path:
+        index = ENV["JOB_COMPLETION_INDEX" if "JOB_COMPLETION_INDEX" in ENV else "AWS_BATCH_JOB_ARRAY_INDEX"]
+        paths = json.loads(ENV.get("FLOWC_PATHS", "[]"))
+        o.path = paths[int(index)] if paths else o.path.replace("@", index)
+    if o.attempt is None:
+        o.attempt = int(ENV.get("AWS_BATCH_JOB_ATTEMPT", "1")) - 1
+    return o
 
 
 # --- where a task stands, and what it reads ---
@@ -226,7 +237,7 @@ def commands(o, store, flow, reads):
     top = [sys.executable, BOOT, "=", flow, "--quiet", "--no-pylint", "--environment=local", "--metadata=" + DEFAULT_METADATA]
     top += ["--event-logger=" + DEFAULT_EVENT_LOGGER, "--monitor=" + DEFAULT_MONITOR]
     top += ["--datastore=" + store.type, "--datastore-root=" + store.root, *json.loads(more)]
-    options = ["--retry-count=%d" % o.attempt, "--max-user-code-retries=%d" % o.user_retries, "--input-paths-filename=" + reads]
+    options = ["--retry-count=%d" % o.attempt, "--max-user-code-retries=%d" % (o.user_retries or 0), "--input-paths-filename=" + reads]
     if o.gang:
         index = 0 if "MF_CONTROL_INDEX" in ENV else int(ENV["MF_WORKER_REPLICA_INDEX"]) + 1
         ENV["MF_PARALLEL_CONTROL_TASK_ID"], o.path = task_id(o.step, below(o.path, 0)), below(o.path, index)
@@ -256,14 +267,14 @@ def task(o, work, flow):
         (work / name).touch()
         ENV["MFLOG_" + name.upper()] = str(work / name)
     try:
-        code = 0
-        if o.first and not store.done([("_parameters", "params")]):
+        code, ready = 0, (o.tell or "FLOWC_ONCE" in ENV) and finished(o, store, me)
+        if not ready and o.first and not store.done([("_parameters", "params")]):
             code = call(init + parameters(), decorate)
-        if not code:
+        if not code and not ready:
             reads.write_text(",".join("%s/%s/%s" % (store.run, *place) for place in inputs(o, store)))
             code = call(step, decorate)
         if not code and ENV.get("FLOWC_RESULT"):
-            Path(ENV["FLOWC_RESULT"]).write_text(json.dumps(store.outcome(o.step, me)))
+            tell(ENV["FLOWC_RESULT"], "%s/%s" % (store.run, me), store.outcome(o.step, me))
     except Exception as error:
         code = 1
         with (work / "stderr").open("ab") as file:
@@ -276,6 +287,27 @@ def task(o, work, flow):
         except Exception as error:  # what the step did, counts
             told(error)
     return code
+
+
+def finished(o, store, me):
+    """Whether the task ran already. `--tell` asks for the outcome of one that did."""
+    ran = bool(store.done([(o.step, me)]))
+    if o.tell and not ran:
+        raise PodError("the task %s of the run %s has not finished" % (me, store.run))
+    return ran
+
+
+def tell(place, task, outcome):
+    """Leaves what the engine has to know in a file, or below an S3 prefix as RUN/TASK.json (there with all indices, as Map takes them)."""
+    if not place.startswith("s3://"):
+        Path(place).write_text(json.dumps(outcome))
+        return
+    from metaflow.plugins.datatools.s3.s3util import get_s3_client
+
+    bucket, _, prefix = place[len("s3://") :].partition("/")
+    body = json.dumps(dict(outcome, indices=list(range(outcome["splits"] or 0))))
+    key = "/".join(filter(None, (prefix.rstrip("/"), task + ".json")))
+    get_s3_client()[0].put_object(Bucket=bucket, Key=key, Body=body.encode(), ContentType="application/json")
 
 
 def launch(flow, arguments):

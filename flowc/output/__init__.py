@@ -1,7 +1,8 @@
-"""In: Documents (template, values, schema). Out: Artifacts: objects rendered, parsed back and judged by upstream's schema, as YAML."""
+"""In: Documents (template, values, schema). Out: Artifacts: objects rendered, parsed back, judged by upstream's schema, as YAML or JSON."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ NOT_TEXT = Code(
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One finished object: the name of its file, the object, and the object's YAML text (ends in a newline)."""
+    """One finished object: its file, the object, and its text (ends in a newline): JSON where the file is `.json`, else YAML."""
 
     file: str
     object: Mapping[str, Any]
@@ -84,10 +85,20 @@ def write(documents: Sequence[Document], flow: Flow) -> Written:
         if wrong:
             listed = "; ".join(f"{path or 'the object'}: {what}" for path, what in wrong[:_SHOWN])
             raise OutputBug(f"{document.file}: refused by schemas/{document.schema}: {listed}")
-        artifacts.append(Artifact(document.file, value, dump(value)))
+        artifacts.append(Artifact(document.file, value, as_json(value) if document.file.endswith(".json") else dump(value)))
     return Written(tuple(artifacts), tuple(found))
 
 
+def as_json(value: Mapping[str, Any]) -> str:
+    """JSON as people read and compare it: one field a line, in the order of the template, text as it is."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
 def stream(artifacts: Sequence[Artifact]) -> str:
-    """All artifacts as one multi-document YAML text."""
+    """All artifacts as one text: a stream of YAML documents, or JSON texts one after the other where all are JSON.
+
+    JSON is YAML too, so a mixed stream is YAML.
+    """
+    if all(artifact.file.endswith(".json") for artifact in artifacts):
+        return "".join(artifact.text for artifact in artifacts)
     return "---\n".join(artifact.text for artifact in artifacts)

@@ -96,3 +96,12 @@ def test_half_of_a_surrogate_pair_is_reported_at_the_flow() -> None:
     written = output.write([Document(documents[0].template, values, documents[0].schema, documents[0].file)], flow)
     assert [(d.code.id, d.span) for d in written.diagnostics] == [("FC500", flow.span)]
     assert written.artifacts == ()
+
+
+def test_json_files_are_json() -> None:
+    """A file called .json holds JSON, fields in the template's order; several such files are a stream of JSON texts."""
+    one = output.Artifact("a.json", {"b": 1, "a": "ü"}, output.as_json({"b": 1, "a": "ü"}))
+
+    assert one.text == '{\n  "b": 1,\n  "a": "ü"\n}\n'
+    assert output.stream([one, one]) == one.text * 2
+    assert output.stream([one, output.Artifact("b.yaml", {}, "c: 1\n")]) == one.text + "---\nc: 1\n"
