@@ -1,6 +1,6 @@
 """Scores candidate models in parallel every morning and keeps the best."""
 
-from metaflow import FlowSpec, Parameter, kubernetes, retry, schedule, step, timeout
+from metaflow import FlowSpec, Parameter, resources, retry, schedule, step, timeout
 
 
 @schedule(cron="0 6 * * *", timezone="Europe/Berlin")
@@ -16,7 +16,7 @@ class Train(FlowSpec):
 
     @retry(times=2)
     @timeout(minutes=30)
-    @kubernetes(cpu=2, memory=8192)
+    @resources(cpu=2, memory=8192)
     @step
     def score(self):
         self.depth = self.input
