@@ -1,4 +1,4 @@
-"""In: diagnostics, each with the file it is about, and the texts they point into. Out: one text: full, concise, JSON, GitHub or SARIF."""
+"""In: diagnostics, each with the file it is about, and the texts they point into. Out: one text in one of FORMATS."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flowc.diagnostics import Diagnostic, Severity
 if TYPE_CHECKING:
     from flowc.source import SourceFile
 
-FORMATS = ("full", "concise", "json", "github", "sarif")
+FORMATS = ("full", "concise", "json", "github", "gitlab", "sarif", "junit")
 
 Texts = Callable[[str], "SourceFile | None"]
 """The text of a file by the path that spans give; None where it is not at hand, then no snippet is shown."""
@@ -47,6 +47,10 @@ def render(found: Sequence[Found], texts: Texts, form: str, style: Style = Style
         return machine.as_github(found)
     if form == "sarif":
         return machine.as_sarif(found, version)
+    if form in ("gitlab", "junit"):
+        from flowc.report import ci
+
+        return ci.as_gitlab(found) if form == "gitlab" else ci.as_junit(found)
     raise ValueError(f"no report format {form}")
 
 

@@ -59,7 +59,7 @@ def _annotation(each: Found) -> str:
             properties |= {"col": span.column, "endColumn": span.end_column}
     properties["title"] = f"{diagnostic.code.id} {diagnostic.code.title}"
     written = ",".join(f"{key}={_escape(str(value), in_property=True)}" for key, value in properties.items())
-    return f"::{GITHUB[diagnostic.severity]} {written}::{_escape(_printable(_message(diagnostic)))}"
+    return f"::{GITHUB[diagnostic.severity]} {written}::{_escape(_printable(message(diagnostic)))}"
 
 
 def _printable(text: str) -> str:
@@ -101,7 +101,7 @@ def _result(each: Found, index: dict[str, int]) -> dict[str, Any]:
         "ruleId": diagnostic.code.id,
         "ruleIndex": index[diagnostic.code.id],
         "level": diagnostic.severity.value,
-        "message": {"text": _message(diagnostic)},
+        "message": {"text": message(diagnostic)},
         "locations": [{"physicalLocation": _location(diagnostic.span, each.path)}],
     }
     if diagnostic.labels:
@@ -124,7 +124,7 @@ def _location(span: Span | None, path: str) -> dict[str, Any]:
     return location
 
 
-def _message(diagnostic: Diagnostic) -> str:
+def message(diagnostic: Diagnostic) -> str:
     parts = [diagnostic.message, diagnostic.note, f"help: {diagnostic.help}" if diagnostic.help else ""]
     return "\n".join(part for part in parts if part)
 

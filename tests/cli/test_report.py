@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from xml.etree import ElementTree as ET
 
 import jsonschema
 import pytest
@@ -205,3 +207,23 @@ def test_sarif(found: list[Found]) -> None:
     assert [run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] for result in run["results"]] == [
         each.diagnostic.code.id for each in found
     ]
+
+
+def test_gitlab(found: list[Found]) -> None:
+    """Fingerprints are unique, and stay when lines are added above."""
+    issues = json.loads(render([*found, found[0]], texts, "gitlab"))
+    assert len({issue["fingerprint"] for issue in issues}) == len(found) + 1
+    moved = replace(found[0].diagnostic, span=Span("flows/common.py", 7, 1, 7, 4))
+    (issue,) = json.loads(render([Found("flows/flow.py", moved)], texts, "gitlab"))
+    assert (issue["fingerprint"], issue["location"]["lines"]) == (issues[0]["fingerprint"], {"begin": 7})
+    assert json.loads(render([], texts, "gitlab")) == []
+
+
+def test_junit(found: list[Found]) -> None:
+    """It is XML whatever stands in a message, has a case a diagnostic, fails those that are errors, and passes where nothing was found."""
+    root = ET.fromstring(render(found, texts, "junit"))
+    assert len(root.findall("./testsuite/testcase")) == len(found)
+    errors = sum(each.diagnostic.severity is Severity.ERROR for each in found)
+    assert len(root.findall("./testsuite/testcase/failure")) == errors == sum(int(suite.attrib["failures"]) for suite in root)
+    passed = ET.fromstring(render([], texts, "junit"))
+    assert [(suite.attrib["tests"], suite.attrib["failures"]) for suite in passed] == [("1", "0")]
