@@ -66,7 +66,7 @@ TOPICS: dict[str, tuple[Option, ...]] = {
         Option("config_map", "text", "ConfigMap (and Secret) of METAFLOW_* keys that pods read.", metavar="NAME"),
     ),
     "What pods get": (
-        Option("environment", "map", "An environment variable of every pod. Repeatable.", flag="env", metavar="NAME=VALUE"),
+        Option("environment", "map", "An environment variable of every pod. Repeatable.", metavar="NAME=VALUE"),
         Option("secrets", "list", "A Kubernetes Secret that becomes environment in every pod. Repeatable.", flag="secret", metavar="NAME"),
         Option("service_account", "text", "ServiceAccount of the pods.", metavar="NAME"),
         Option("labels", "map", "A label of every object and pod. Repeatable.", flag="label", metavar="KEY=VALUE"),
@@ -148,8 +148,56 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {spelled[near[0]]!r}?" if near else ""
 
 
-def parse(text: str, path: str) -> dict[str, Any] | None:
-    """Values by field of Settings; None where a pyproject.toml has no `[tool.flowc]`. SettingsError says what is wrong, and where."""
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What `flowc compile` without a flow compiles: globs of flows, the folder of outputs, targets. Paths are relative to the file."""
+
+    flows: tuple[str, ...] = ()
+    out: str = "manifests"
+    targets: tuple[str, ...] = ("argo",)
+
+
+PROJECT = {"flows": "list", "out": "text", "targets": "list"}
+"""The keys of a settings file that are about the repository and no setting of a flow, with their kinds."""
+
+
+def parse(text: str, path: str, env: str | None = None) -> dict[str, Any] | None:
+    """Values by field of Settings; None where a pyproject.toml has no `[tool.flowc]`. SettingsError says what is wrong, and where.
+
+    `env` names the table `[tool.flowc.env.NAME]` that is laid over the rest: it replaces, in a table name by name.
+    """
+    tables = _tables(text, path, env)
+    if tables is None:
+        return None
+    found: dict[str, Any] = {}
+    for table in tables:
+        for key, value in table.items():
+            option = _known(key, text, path)
+            if option is not None:
+                found[option.field] = overlaid(found.get(option.field), _value(option, value, _place(path, text, key)))
+    return found
+
+
+def project(text: str, path: str, env: str | None = None) -> Project | None:
+    """What of the repository is compiled; None and SettingsError as `parse`."""
+    tables = _tables(text, path, env)
+    if tables is None:
+        return None
+    found = {}
+    for table in tables:
+        for key in PROJECT.keys() & table.keys():
+            option = Option(key, "list" if PROJECT[key] == "list" else "text", "")
+            found[key] = _value(option, table[key], _place(path, text, key))
+    return Project(**found)
+
+
+def overlaid(below: Any, above: Any) -> Any:
+    """The value that counts: the upper one, of two tables both, name by name."""
+    return {**below, **above} if isinstance(below, dict) and isinstance(above, dict) else above
+
+
+def _tables(text: str, path: str, env: str | None) -> list[dict[str, Any]] | None:
+    """The table of settings and, over it, that of the environment; every other environment is read too, so that no mistake waits."""
     loads, toml_error = _toml()
     try:
         data = loads(text)
@@ -162,7 +210,16 @@ def parse(text: str, path: str) -> dict[str, Any] | None:
         data = tool["flowc"]
         if not isinstance(data, dict):
             raise SettingsError(f"{path}: tool.flowc is no table")
-    return {_known(key, text, path).field: _value(BY_KEY[key], value, _place(path, text, key)) for key, value in data.items()}
+    environments = _typed(data.pop("env", {}), dict, f"{_place(path, text, 'env')}: env", "a table of tables of settings")
+    for name, table in environments.items():
+        for key, value in _typed(table, dict, f"{_place(path, text, name)}: env.{name}", "a table of settings").items():
+            option = _known(key, text, path)
+            if option is not None:
+                _value(option, value, f"{_place(path, text, key)}: env.{name}")
+    if env is not None and env not in environments:
+        known = f"; there are {', '.join(environments)}" if environments else ""
+        raise SettingsError(f"{path}: there is no environment {env!r}{did_you_mean(env, environments) or known}")
+    return [data, *([environments[env]] if env is not None else [])]
 
 
 def _toml() -> tuple[Any, type[ValueError]]:
@@ -170,10 +227,11 @@ def _toml() -> tuple[Any, type[ValueError]]:
     return toml.loads, toml.TOMLDecodeError
 
 
-def _known(key: str, text: str, path: str) -> Option:
-    if key not in BY_KEY:
-        raise SettingsError(f"{_place(path, text, key)}: there is no setting {key!r}{did_you_mean(key, BY_KEY)}")
-    return BY_KEY[key]
+def _known(key: str, text: str, path: str) -> Option | None:
+    """The setting of that key; None for a key of the repository."""
+    if key not in BY_KEY and key not in PROJECT:
+        raise SettingsError(f"{_place(path, text, key)}: there is no setting {key!r}{did_you_mean(key, [*BY_KEY, *PROJECT])}")
+    return BY_KEY.get(key)
 
 
 def _place(path: str, text: str, key: str) -> str:

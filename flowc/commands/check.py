@@ -31,7 +31,7 @@ def check_command(files: tuple[str, ...], target: str | None, allow_no_flow: boo
     The report goes to stdout, the rest to stderr. A file that was named and holds no flow is an error, and so is a pattern
     in whose files there is none: a check of nothing would be no check.
     """
-    sources = Source(given(flags), flags["settings"], flags["isolated"])
+    sources = Source(given(flags), flags["settings"], flags["isolated"], flags["env"])
     judged: list[Judged] = []
     problems = []
     for argument in files:

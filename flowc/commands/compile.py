@@ -43,7 +43,7 @@ def compile_command(flow: str, target: str, output: str | None, out_dir: str | N
     if len(wanted) != 1:
         raise click.UsageError(f"{flow} names {len(wanted)} files; compile takes one flow")
     chosen = given(flags)
-    judged = judge(wanted[0], Source(chosen, flags["settings"], flags["isolated"]), target, _only_one(flow, chosen))
+    judged = judge(wanted[0], Source(chosen, flags["settings"], flags["isolated"], flags["env"]), target, _only_one(flow, chosen))
     Talk(output_format, color, sys.stderr).report([judged])
     if judged.failed:
         raise click.exceptions.Exit(1)

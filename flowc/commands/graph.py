@@ -31,7 +31,7 @@ def graph_command(flow: str, form: str, output_format: str, color: str, **flags:
     wanted = expand(flow)
     if len(wanted) != 1:
         raise click.UsageError(f"{flow} names {len(wanted)} files; graph takes one flow")
-    judged = judge(wanted[0], Source(given(flags), flags["settings"], flags["isolated"]))
+    judged = judge(wanted[0], Source(given(flags), flags["settings"], flags["isolated"], flags["env"]))
     Talk(output_format, color, sys.stderr).report([judged])
     if judged.failed:
         raise click.exceptions.Exit(1)

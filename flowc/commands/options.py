@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,10 +41,11 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(config.OPTIONS):
         command = _click_option(option)(command)
     isolated = click.option("--isolated", is_flag=True, help="Read no settings file.")
+    env = click.option("--env", metavar="NAME", help="The environment whose [tool.flowc.env.NAME] is laid over the other settings.")
     chosen = click.option(
         "--settings", metavar="FILE", help="The settings file, instead of the nearest flowc.toml or pyproject.toml above the flow."
     )
-    return chosen(isolated(command))
+    return chosen(env(isolated(command)))
 
 
 def _click_option(option: Option) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -114,11 +116,15 @@ def known_target(ctx: click.Context, param: click.Parameter, value: str | None) 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where settings come from: the flags by field, a file that was named, or (unless isolated) the nearest one above the flow."""
+    """Where settings come from: the flags by field, a file that was named, or (unless isolated) the nearest one above the flow.
+
+    `env` is the environment of that file.
+    """
 
     flags: Mapping[str, Any]
     file: str | None = None
     isolated: bool = False
+    env: str | None = None
 
     def near(self, folder: str) -> tuple[Settings, dict[str, str]]:
         """Settings for a flow in that folder, and where the files are that its configs name, by the path the core will ask for.
@@ -130,7 +136,7 @@ class Source:
         if "config_files" in flags:
             flags["config_files"] = {name: os.path.abspath(path) for name, path in flags["config_files"].items()}
         for name, value in flags.items():
-            values[name] = {**values.get(name, {}), **value} if isinstance(value, dict) else value
+            values[name] = config.overlaid(values.get(name), value)
         files = {
             name: os.path.relpath(path, folder or os.curdir).replace(os.sep, "/") for name, path in values.get("config_files", {}).items()
         }
@@ -140,22 +146,27 @@ class Source:
         return Settings(**values), named
 
     def _from_file(self, folder: str) -> dict[str, Any]:
+        path = self.settings_file(folder)
+        return {} if path is None else dict(_parsed(path, self.env) or {})
+
+    def settings_file(self, folder: str) -> str | None:
+        """The path of the settings file that counts for flows in that folder."""
         if self.file is not None:
-            values = _parsed(self.file)
-            if values is None:
+            if _parsed(self.file, self.env) is None:
                 raise SettingsError(f"{shown(self.file)} has no [tool.flowc]")
-            return values
-        if self.isolated:
-            return {}
-        for place in above(folder):
+            return self.file
+        for place in () if self.isolated else above(folder):
             for path in (os.path.join(place, name) for name in config.FILES):
-                if os.path.isfile(path) and (values := _parsed(path)) is not None:
-                    return values
-        return {}
+                if os.path.isfile(path) and text_of(path) is not None:
+                    return path
+        if self.env is not None:
+            raise SettingsError(f"there is no environment {self.env!r}: no settings file was found that could have it")
+        return None
 
 
-def _parsed(path: str) -> dict[str, Any] | None:
-    """The values of one settings file, the files of configs as absolute paths (in the file they are relative to it)."""
+@lru_cache(64)  # a repository's flows share their settings file
+def text_of(path: str) -> str | None:
+    """The text of a settings file; None where a pyproject.toml says nothing of flowc."""
     data = load(path, SETTINGS_LIMIT)
     if os.path.basename(path) == "pyproject.toml" and b"flowc" not in data:
         return None
@@ -163,7 +174,14 @@ def _parsed(path: str) -> dict[str, Any] | None:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise PathError(f"{shown(path)} is not UTF-8, as TOML must be") from error
-    values = config.parse(text, shown(path))
+    return None if config.project(text, shown(path)) is None else text
+
+
+@lru_cache(64)
+def _parsed(path: str, env: str | None) -> dict[str, Any] | None:
+    """The values of one settings file, the files of configs as absolute paths (in the file they are relative to it)."""
+    text = text_of(path)
+    values = None if text is None else config.parse(text, shown(path), env)
     if values and "config_files" in values:
         folder = os.path.dirname(os.path.abspath(path))
         values["config_files"] = {name: os.path.join(folder, file) for name, file in values["config_files"].items()}

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from flowc.commands.options import Source, given, with_settings
-from flowc.config import OPTIONS, Option, SettingsError, parse
+from flowc.config import OPTIONS, Option, Project, SettingsError, parse, project
 from flowc.settings import Settings
 
 
@@ -54,7 +54,7 @@ def _settings(*arguments: str) -> Settings:
     @click.command()
     @with_settings
     def command(**flags: Any) -> None:
-        seen.append(Source(given(flags), flags["settings"], flags["isolated"]).near("")[0])
+        seen.append(Source(given(flags), flags["settings"], flags["isolated"], flags["env"]).near("")[0])
 
     CliRunner().invoke(command, list(arguments), catch_exceptions=False, standalone_mode=False)
     return seen[0]
@@ -128,7 +128,7 @@ def test_place_in_pyproject() -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--env", "A"], "'A' is not NAME=VALUE"),
+        (["--environment", "A"], "'A' is not NAME=VALUE"),
         (["--value", "a.b=text"], "'text' is no JSON; a text needs quotes of its own: --value 'a.b=\"text\"'"),
         (["--config-value", "c", "text"], "'text' is no JSON; a text needs quotes of its own: --config-value c '\"text\"'"),
         (["--max-workers", "0"], "0 is not in the range x>=1"),
@@ -140,3 +140,50 @@ def test_bad_flags(flags: list[str], message: str) -> None:
     with pytest.raises(click.UsageError) as error:
         _settings("--isolated", *flags)
     assert message in error.value.format_message()
+
+
+ENVIRONMENTS = """\
+flows = ["flows/*.py"]
+image = "a"
+labels = { team = "x", tier = "low" }
+
+[env.prod]
+image = "b"
+labels = { tier = "high" }
+out = "deployed"
+
+[env.test]
+max-workers = 3
+"""
+
+
+def test_environments() -> None:
+    """An environment is laid over the settings: values replace, tables merge name by name; no other environment counts."""
+    assert parse(ENVIRONMENTS, "flowc.toml") == {"image": "a", "labels": {"team": "x", "tier": "low"}}
+    assert parse(ENVIRONMENTS, "flowc.toml", "prod") == {"image": "b", "labels": {"team": "x", "tier": "high"}}
+    assert parse(ENVIRONMENTS, "flowc.toml", "test") == {"image": "a", "labels": {"team": "x", "tier": "low"}, "max_workers": 3}
+
+
+def test_project() -> None:
+    """What is compiled stands beside the settings, and an environment may say otherwise."""
+    assert project(ENVIRONMENTS, "flowc.toml") == Project(("flows/*.py",))
+    assert project(ENVIRONMENTS, "flowc.toml", "prod") == Project(("flows/*.py",), "deployed")
+    assert project("[tool.other]", "pyproject.toml") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "env", "message"),
+    [
+        (ENVIRONMENTS, "prd", "flowc.toml: there is no environment 'prd'; did you mean 'prod'?"),
+        (ENVIRONMENTS, "staging-eu", "flowc.toml: there is no environment 'staging-eu'; there are prod, test"),
+        ("[env.prod]\nimag = 'x'", None, "flowc.toml:2: there is no setting 'imag'; did you mean 'image'?"),
+        ("[env]\nprod = 1", None, "flowc.toml:2: env.prod must be a table of settings, not 1"),
+        ("env = 'prod'", None, "flowc.toml:1: env must be a table of tables of settings, not 'prod'"),
+        ("[env.prod]\nmax-workers = 0", None, "flowc.toml:2: env.prod: max-workers must be at least 1, not 0"),
+    ],
+)
+def test_strict_environments(text: str, env: str | None, message: str) -> None:
+    """A mistake in any environment is found, whichever is asked for."""
+    with pytest.raises(SettingsError) as caught:
+        parse(text, "flowc.toml", env)
+    assert str(caught.value) == message
