@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,30 @@ _SHOWN = 200
 
 
 def violations(schema: str, value: Mapping[str, Any]) -> list[Violation]:
-    """All places where `value` breaks the schema of its kind, sorted by path."""
-    kinds = load(schema)["kinds"]
-    kind = value.get("kind")
-    if not isinstance(kind, str) or kind not in kinds:
-        return [("kind", f"is {kind!r}; schemas/{schema} knows {', '.join(sorted(kinds))}")]
-    return sorted((_path(error.instance_path), error.message[:_SHOWN]) for error in _validator(schema, kind).iter_errors(value))
+    """All places where `value` breaks the schema of its kind, sorted by path.
+
+    The kind is what the object says in `kind`; objects that say none are judged by a schema named as `file.json#Kind`.
+    """
+    file, _, named = schema.partition("#")
+    whole = load(file)
+    kind = named or value.get("kind")
+    if not isinstance(kind, str) or kind not in whole["kinds"]:
+        return [("kind", f"is {kind!r}; schemas/{file} knows {', '.join(sorted(whole['kinds']))}")]
+    errors = _validator(file, kind).iter_errors(value)
+    holes = whole.get("holes", {})
+    return sorted((_path(e.instance_path), e.message[:_SHOWN]) for e in errors if not (holes and _in_hole(holes, value, e.instance_path)))
+
+
+def _in_hole(holes: Mapping[str, list[str]], value: Any, path: Sequence[str | int]) -> bool:
+    """Whether what stands at the path, or above it, only takes the place of a value: CloudFormation's `Ref`, a template's `${...}`."""
+    for part in [*path, None]:
+        if isinstance(value, str) and any(re.search(form, value) for form in holes.get("strings", ())):
+            return True
+        if isinstance(value, dict) and len(value) == 1 and any(re.search(form, next(iter(value))) for form in holes.get("keys", ())):
+            return True
+        if part is not None:
+            value = value[part]
+    return False
 
 
 @cache
