@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -54,6 +54,14 @@ class Code:
         if self.id in REGISTRY:
             raise ValueError(f"diagnostic code {self.id} is declared twice")
         REGISTRY[self.id] = self
+
+    def __reduce__(self) -> tuple[Callable[[str], Code], tuple[str]]:
+        """Codes are compared by identity, also those that come back from another process."""
+        return _registered, (self.id,)
+
+
+def _registered(code_id: str) -> Code:
+    return REGISTRY[code_id]
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ class Target:
     """A target is this value, named TARGET, in the package flowc.targets.<module>; it is found by name, there is no table.
 
     `check` says what of the flow cannot be carried (FC4). `lower` makes documents of a flow that passed. `rules` judges the
-    finished objects as the engine would (names, references, sizes), in the order of the documents.
+    finished objects as the engine would (names, references, sizes), in the order of the documents. `kubernetes`: the objects are
+    Kubernetes', so that a folder of them is a kustomization, and they can be applied.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Target:
     check: Callable[[Flow, Graph, Settings], Sequence[Diagnostic]]
     lower: Callable[[Flow, Graph, Settings], Lowered]
     rules: Callable[[Flow, Sequence[Mapping[str, Any]], Settings], Sequence[Diagnostic]]
+    kubernetes: bool = True
 
 
 def names() -> list[str]:

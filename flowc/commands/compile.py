@@ -1,4 +1,4 @@
-"""In: `flowc compile FLOW.py --target argo`. Out: the flow's manifests on stdout, in one file, or in a folder with a kustomization.yaml."""
+"""In: `flowc compile`, with or without a flow. Out: the flow's manifests on stdout, in a file or a folder; or a whole repository's."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowc.commands.files import PathError, expand, load, shown, write
+from flowc.commands.files import PathError, drift, expand, load, make_folder, remove, shown, write
 from flowc.commands.options import Command, Source, given, known_target, with_settings
-from flowc.commands.session import Talk, judge, with_report
+from flowc.commands.session import Talk, judge, refuse_drift, with_report
 from flowc.config import did_you_mean
 from flowc.output import Artifact, stream
+from flowc.target import load as load_target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from flowc.ir import Flow
 
@@ -25,36 +26,66 @@ HEAD = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresour
 
 
 @click.command("compile", cls=Command, short_help="Write a flow's manifests.")
-@click.argument("flow", metavar="FLOW.py[:NAME]")
-@click.option("-t", "--target", required=True, callback=known_target, metavar="TARGET", help="What to compile for: see `flowc targets`.")
+@click.argument("flow", required=False, metavar="[FLOW.py[:NAME]]")
+@click.option("-t", "--target", callback=known_target, metavar="TARGET", help="What to compile for: see `flowc targets`.")
 @click.option("-o", "--output", metavar="FILE", help="Write one stream to this file instead of stdout.")
 @click.option("--out-dir", metavar="DIR", help="Write one file an object into this folder, and a kustomization.yaml that lists them.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 where what would be written differs from what is there.")
+@click.option("--all", "everything", is_flag=True, help="Without a flow: compile also what has not changed since flowc.lock was written.")
 @with_report
 @with_settings
-def compile_command(flow: str, target: str, output: str | None, out_dir: str | None, output_format: str, color: str, **flags: Any) -> None:
+def compile_command(
+    flow: str | None, target: str | None, output: str | None, out_dir: str | None, check: bool, everything: bool, **flags: Any
+) -> None:
     """Compile the flow in FLOW.py (the one called NAME, where it holds several) to manifests.
 
-    They go to stdout as one YAML stream, unless -o or --out-dir says where to. All talk goes to stderr. Where the flow has an
+    They go to stdout as one stream, unless -o or --out-dir says where to. All talk goes to stderr. Where the flow has an
     error nothing is written. Every setting can also stand in flowc.toml, or under [tool.flowc] of pyproject.toml.
+
+    Without FLOW.py, compile all flows of the repository: the settings file says which (`flows`), for what (`targets`) and where
+    to (`out`). Only what has changed is compiled; outputs of flows that are gone are removed.
     """
+    sources = Source(given(flags), flags["settings"], flags["isolated"], flags["env"])
+    talk = Talk(flags["output_format"], flags["color"], sys.stderr)
+    if flow is None:
+        if target or output or out_dir:
+            raise click.UsageError("without a flow, the settings file says what is compiled where: `targets` and `out`")
+        from flowc.commands.repository import compile_repository
+
+        compile_repository(sources, talk, check=check, everything=everything)
+        return
     if output is not None and out_dir is not None:
         raise click.UsageError("-o and --out-dir exclude one another")
-    wanted = expand(flow)
-    if len(wanted) != 1:
-        raise click.UsageError(f"{flow} names {len(wanted)} files; compile takes one flow")
-    chosen = given(flags)
-    judged = judge(wanted[0], Source(chosen, flags["settings"], flags["isolated"], flags["env"]), target, _only_one(flow, chosen))
-    Talk(output_format, color, sys.stderr).report([judged])
-    if judged.failed:
-        raise click.exceptions.Exit(1)
-    artifacts = judged.compiled[0].artifacts
+    if target is None:
+        raise click.UsageError("name a target: --target argo (see `flowc targets`)")
+    if check and output in (None, "-") and out_dir is None:
+        raise click.UsageError("--check compares with what is there: name it by -o or --out-dir")
+    artifacts = _compiled(flow, target, sources, talk)
     if out_dir is not None:
-        _write_folder(out_dir, artifacts)
-    elif output is not None and output != "-":
-        write({output: stream(artifacts)})
+        texts, stale = _folder(out_dir, artifacts, load_target(target).kubernetes)
     else:
+        texts, stale = {output or "-": stream(artifacts)}, []
+    if check:
+        refuse_drift(drift(texts, stale), "the command without --check")
+    elif output in (None, "-") and out_dir is None:
         sys.stdout.buffer.write(stream(artifacts).encode())
         sys.stdout.buffer.flush()
+    else:
+        if out_dir is not None:
+            make_folder(out_dir)
+        write(texts)
+        remove(stale)
+
+
+def _compiled(flow: str, target: str, sources: Source, talk: Talk) -> Sequence[Artifact]:
+    wanted = expand(flow)
+    if len(wanted) != 1:
+        raise click.UsageError(f"{flow} names {len(wanted)} files; compile takes one flow, or none for the repository's")
+    judged = judge(wanted[0], sources, target, _only_one(flow, sources.flags))
+    talk.report([judged])
+    if judged.failed:
+        raise click.exceptions.Exit(1)
+    return judged.compiled[0].artifacts
 
 
 def _only_one(argument: str, chosen: Mapping[str, Any]) -> Any:
@@ -72,22 +103,20 @@ def _only_one(argument: str, chosen: Mapping[str, Any]) -> Any:
     return accept
 
 
-def _write_folder(folder: str, artifacts: Sequence[Artifact]) -> None:
-    """Write the artifacts and list them; what an earlier compile of the same flow wrote and this one does not is removed."""
+def _folder(folder: str, artifacts: Sequence[Artifact], kubernetes: bool) -> tuple[dict[str, str], list[str]]:
+    """Texts by path, the list of them too where they are Kubernetes objects; and what an earlier compile of the same flow listed there."""
     new = {artifact.file: artifact.text for artifact in artifacts}
-    listed = _listed(os.path.join(folder, KUSTOMIZATION))
+    listed = _listed(os.path.join(folder, KUSTOMIZATION)) if kubernetes else []
     workflows = {_workflow(file) for file in new}
     stale = [file for file in listed if file not in new and _workflow(file) in workflows]
-    resources = sorted({*new, *listed}.difference(stale))
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise PathError(f"{shown(folder)} cannot be made: {error.strerror}") from error
-    texts = {**new, KUSTOMIZATION: HEAD + "".join(f"- {file}\n" for file in resources)}
-    write({os.path.join(folder, file): text for file, text in texts.items()})
-    for file in stale:
-        if os.path.exists(os.path.join(folder, file)):
-            os.unlink(os.path.join(folder, file))
+    if kubernetes:
+        new[KUSTOMIZATION] = kustomization({*new, *listed}.difference(stale))
+    return {os.path.join(folder, file): text for file, text in new.items()}, [os.path.join(folder, file) for file in stale]
+
+
+def kustomization(files: Iterable[str]) -> str:
+    """The kustomization.yaml that lists files of its folder."""
+    return HEAD + "".join(f"- {file}\n" for file in sorted(files))
 
 
 def _workflow(file: str) -> str:

@@ -11,7 +11,7 @@ from flowc.diagnostics import Code, Diagnostic, Example
 from flowc.source import SourceFile, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 SOURCE_LIMIT = 4 << 20
 DATA_LIMIT = 16 << 20
@@ -205,6 +205,35 @@ def write(files: Mapping[str, str]) -> None:
     finally:
         for temporary, _ in staged:
             os.unlink(temporary)
+
+
+def drift(files: Mapping[str, str], stale: Iterable[str]) -> list[str]:
+    """What `write` and `remove` would change, a line each; nothing is written."""
+    found = []
+    for path, text in files.items():
+        if not os.path.lexists(path):
+            found.append(f"{shown(path)} is missing")
+        elif not _holds(path, text.encode()):
+            found.append(f"{shown(path)} is not what its flow compiles to")
+    return found + [f"{shown(path)} belongs to no flow any more" for path in stale if os.path.lexists(path)]
+
+
+def make_folder(folder: str) -> None:
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise PathError(f"{shown(folder)} cannot be made: {error.strerror}") from error
+
+
+def remove(paths: Iterable[str]) -> None:
+    """Remove files; those that are gone already are no mistake. PathError where one cannot be removed."""
+    path = ""
+    try:
+        for path in paths:
+            if os.path.lexists(path):
+                os.unlink(path)
+    except OSError as error:
+        raise PathError(f"{shown(path)} cannot be removed: {error.strerror}") from error
 
 
 def _holds(path: str, data: bytes) -> bool:

@@ -160,6 +160,16 @@ def _first(readers: Sequence[Texts], path: str) -> SourceFile | None:
     return next((text for reader in readers if (text := reader(path)) is not None), None)
 
 
+def refuse_drift(found: Sequence[str], remedy: str) -> None:
+    """Exit with 1 where outputs are not current; `remedy` is the command that makes them so."""
+    if not found:
+        return
+    for line in found:
+        print(f"flowc: {report.printable(line)}", file=sys.stderr)
+    print(f"flowc: outputs are not current; run {remedy}", file=sys.stderr)
+    raise click.exceptions.Exit(1)
+
+
 def with_report(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say how diagnostics are reported."""
     color = click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="When to colour the report.")

@@ -1,0 +1,267 @@
+"""In: a settings file that says which flows are compiled, for what and where to. Out: their outputs and flowc.lock, or what differs."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowc import __version__, config
+from flowc.commands.compile import KUSTOMIZATION, kustomization
+from flowc.commands.files import Folder, PathError, drift, load, make_folder, remove, shown, write
+from flowc.commands.options import text_of
+from flowc.commands.session import Judged, Talk, judge_text, refuse_drift
+from flowc.config import Project, SettingsError
+from flowc.frontend.classes import NO_FLOW
+from flowc.target import load as load_target
+from flowc.target import names as target_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from flowc.commands.options import Source
+
+LOCK = "flowc.lock"
+POOL = 24
+"""From so many flows on a process a core is worth its start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the lock knows of a flow's file: digests of the settings, of the files read (None: looked for, not there), of the outputs."""
+
+    settings: str
+    read: Mapping[str, str | None]
+    outputs: Mapping[str, str]
+
+    def is_current(self, root: str, out: str, settings: str) -> bool:
+        """Whether compiling again would change nothing."""
+        read = all(_digest_of(os.path.join(root, path)) == digest for path, digest in self.read.items())
+        return self.settings == settings and read and all(_digest_of(os.path.join(out, p)) == d for p, d in self.outputs.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What came of one file: the verdict for each target, outputs by path below `out`, and what the lock is to know."""
+
+    path: str
+    judged: tuple[Judged, ...]
+    texts: Mapping[str, str]
+    entry: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """The folder of the settings file, what is compiled of it, and where the outputs go (a folder that exists or not)."""
+
+    root: str
+    project: Project
+    sources: Source
+
+    @property
+    def out(self) -> str:
+        return os.path.join(self.root, self.project.out)
+
+    def fingerprint(self, path: str) -> str:
+        """A digest of the settings that count for the flow of that file."""
+        settings, _ = self.sources.near(os.path.dirname(os.path.join(self.root, path)))
+        return _digest(repr((settings, self.project.targets)).encode())
+
+
+def compile_repository(sources: Source, talk: Talk, *, check: bool, everything: bool) -> None:
+    """Compile what has changed, or with `check` compare all of it with what is there. Where one flow has an error nothing is written."""
+    repository = _repository(sources)
+    files = _files(repository.root, repository.project.flows)
+    before = {} if check or everything else _read_lock(repository.out)
+    current = {path: entry for path in files if (entry := before.get(path)) and _is_current(repository, path, entry)}
+    made = [each for each in _make_all(repository, [path for path in files if path not in current]) if each.judged]
+    if not made and not current:
+        raise PathError(f"none of the {len(files)} files that {', '.join(repository.project.flows)} match holds a flow")
+    judged = [each for one in made for each in one.judged]
+    talk.report(judged)
+    if any(each.failed for each in judged):
+        raise click.exceptions.Exit(1)
+    texts, entries = _outputs(repository, made, current)
+    kept = {*texts, *(os.path.join(repository.out, path) for entry in current.values() for path in entry.outputs)}
+    stale = [path for name in _known_outputs(repository.out) if (path := os.path.join(repository.out, name)) not in kept]
+    if check:
+        refuse_drift(drift(texts, stale), f"`flowc compile{f' --env {sources.env}' if sources.env else ''}`")
+        print(f"flowc: {len(entries)} flows are current in {shown(repository.out)}", file=sys.stderr)
+        return
+    for folder in sorted({os.path.dirname(path) for path in texts}):
+        make_folder(folder)
+    write(texts)
+    remove(stale)
+    counts = f"{len(made)} compiled, {len(current)} unchanged, {len(stale)} outputs removed"
+    print(f"flowc: {counts} in {shown(repository.out)}", file=sys.stderr)
+
+
+def _repository(sources: Source) -> Repository:
+    path = sources.settings_file(os.curdir)
+    text = None if path is None else text_of(path)
+    project = None if path is None or text is None else config.project(text, shown(path), sources.env)
+    if path is None or project is None or not project.flows:
+        where = shown(path) if path else "flowc.toml"
+        raise SettingsError(f'name a flow, or say in {where} which are compiled: flows = ["flows/**/*.py"]')
+    for name in project.targets:
+        if name not in target_names():
+            hint = config.did_you_mean(name, target_names()) or f"; there are {', '.join(target_names())}"
+            raise SettingsError(f"{shown(path)}: targets: there is no target {name!r}{hint}")
+    return Repository(os.path.dirname(os.path.abspath(path)), project, sources)
+
+
+def _files(root: str, patterns: Sequence[str]) -> list[str]:
+    """The files that match, relative to the root, sorted. PathError where a pattern matches none."""
+    found: set[str] = set()
+    for pattern in patterns:
+        matches = {path for path in glob.glob(pattern, root_dir=root, recursive=True) if os.path.isfile(os.path.join(root, path))}
+        if not matches:
+            raise PathError(f"flows: no file matches {pattern!r} in {shown(root)}")
+        found |= matches
+    return sorted(path.replace(os.sep, "/") for path in found)
+
+
+# --- compiling ---------------------------------------------------------------------------------------------------------
+
+
+def _is_current(repository: Repository, path: str, entry: Entry) -> bool:
+    return entry.is_current(repository.root, repository.out, repository.fingerprint(path))
+
+
+def _make_all(repository: Repository, files: Sequence[str]) -> list[Made]:
+    make = partial(_make, repository)
+    if len(files) < POOL or (os.cpu_count() or 1) < 2:
+        return [make(path) for path in files]
+    from concurrent.futures import ProcessPoolExecutor
+
+    from flowc.commands.session import known_codes
+
+    known_codes()  # a diagnostic that another process found names its code
+    with ProcessPoolExecutor() as pool:
+        return list(pool.map(make, files, chunksize=max(1, len(files) // (4 * (os.cpu_count() or 1)))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorder:
+    """A Reader that remembers what it was asked for: digests by path, None where there was no such file."""
+
+    reader: Folder
+    prefix: str
+    seen: dict[str, str | None] = field(default_factory=dict)
+
+    def __call__(self, path: str) -> bytes | None:
+        data = self.reader(path)
+        self.seen[os.path.normpath(os.path.join(self.prefix, path)).replace(os.sep, "/")] = None if data is None else _digest(data)
+        return data
+
+
+def _make(repository: Repository, path: str) -> Made:
+    """Compile all flows of a file for all targets; no verdict where the file holds no flow."""
+    full = os.path.join(repository.root, path)
+    data = load(full)
+    settings, named = repository.sources.near(os.path.dirname(full))
+    recorder = _Recorder(Folder(os.path.dirname(full), named), os.path.dirname(path))
+    verdicts = [judge_text(shown(full), data, recorder, settings, target=name) for name in repository.project.targets]
+    verdicts = [each for each in verdicts if not any(diagnostic.code is NO_FLOW for diagnostic in each.found)]
+    texts: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    # all are there, or none: what a file holds does not depend on the target
+    for name, judged in zip(repository.project.targets, verdicts, strict=False):
+        for artifact in (each for compiled in judged.compiled for each in compiled.artifacts):
+            _claim(owners, f"{name}/{artifact.file}", path)
+            texts[f"{name}/{artifact.file}"] = artifact.text
+    read = {path: _digest(data), **recorder.seen}
+    outputs = {file: _digest(text.encode()) for file, text in texts.items()}
+    entry = Entry(repository.fingerprint(path), read, outputs) if verdicts else None
+    return Made(path, tuple(_portable(judged) for judged in verdicts), texts, entry)
+
+
+def _portable(judged: Judged) -> Judged:
+    """The verdict with the few texts that its report shows, so that it can leave its process."""
+    paths = {span.path for each in judged.found for span in (each.span, *(label.span for label in each.labels)) if span}
+    return Judged(judged.path, judged.found, judged.checked, (), {path: judged.texts(path) for path in paths}.get)
+
+
+def _claim(owners: dict[str, str], file: str, path: str) -> None:
+    """Note that the flow of a path writes the output; PathError where another one does."""
+    if file in owners:
+        both = path if path == owners[file] else f"{owners[file]} and {path}"
+        raise PathError(f"{both}: two flows would be written to {file}; give one of them another name")
+    owners[file] = path
+
+
+def _outputs(repository: Repository, made: Sequence[Made], current: Mapping[str, Entry]) -> tuple[dict[str, str], dict[str, Entry]]:
+    """Every text to be written by full path, the lists of Kubernetes objects and the lock among them, and the lock's entries."""
+    owners = {file: path for path, entry in current.items() for file in entry.outputs}
+    texts: dict[str, str] = {}
+    for each in made:
+        for file in each.texts:
+            _claim(owners, file, each.path)
+        texts.update(each.texts)
+    entries = {**current, **{each.path: each.entry for each in made if each.entry}}
+    for name in repository.project.targets:
+        if load_target(name).kubernetes:
+            files = [file.removeprefix(f"{name}/") for entry in entries.values() for file in entry.outputs if file.startswith(f"{name}/")]
+            texts[f"{name}/{KUSTOMIZATION}"] = kustomization(files)
+    texts[LOCK] = _lock_text(entries)
+    return {os.path.join(repository.out, file): text for file, text in texts.items()}, entries
+
+
+# --- the lock ----------------------------------------------------------------------------------------------------------
+
+
+def _lock_text(entries: Mapping[str, Entry]) -> str:
+    flows = {
+        path: {"settings": entry.settings, "read": dict(sorted(entry.read.items())), "outputs": dict(sorted(entry.outputs.items()))}
+        for path, entry in sorted(entries.items())
+    }
+    return json.dumps({"flowc": __version__, "flows": flows}, indent=1) + "\n"
+
+
+def _lock(out: str) -> dict[str, Any]:
+    path = os.path.join(out, LOCK)
+    if not os.path.lexists(path):
+        return {}
+    try:
+        found = json.loads(load(path, 64 << 20))
+    except ValueError as error:
+        raise PathError(f"{shown(path)} is no JSON; remove it, and everything is compiled anew") from error
+    if not isinstance(found, dict) or not isinstance(found.get("flows"), dict):
+        raise PathError(f"{shown(path)} is no lock of flowc; remove it, and everything is compiled anew")
+    return found
+
+
+def _read_lock(out: str) -> dict[str, Entry]:
+    """The entries by file; none where another version of flowc wrote them, whose outputs may be other ones."""
+    found = _lock(out)
+    if found.get("flowc") != __version__:
+        return {}
+    return {path: Entry(one["settings"], one["read"], one["outputs"]) for path, one in found["flows"].items()}
+
+
+def _known_outputs(out: str) -> list[str]:
+    """What the lock says that flowc wrote, below `out`: only that is ever removed."""
+    found = _lock(out).get("flows", {})
+    files = {file for entry in found.values() for file in entry["outputs"]}
+    folders = {os.path.dirname(file) for file in files}
+    listed = {f"{folder}/{KUSTOMIZATION}" for folder in folders if os.path.exists(os.path.join(out, folder, KUSTOMIZATION))}
+    return sorted(file for file in files | listed if not os.path.isabs(file) and os.pardir not in file.split("/"))
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _digest_of(path: str) -> str | None:
+    try:
+        with open(path, "rb") as file:
+            return _digest(file.read())
+    except OSError:
+        return None
