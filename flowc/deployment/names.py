@@ -171,11 +171,12 @@ def production_token(flow: Flow, settings: Settings) -> str:
 
 
 def check(flow: Flow, settings: Settings) -> list[Diagnostic]:
-    """What makes Metaflow refuse to name or authorize the deployment."""
-    decorator = flow.decorator("project")
-    if decorator is not None:
-        return _check_project(flow, decorator, settings)
-    found = []
+    """What makes Metaflow refuse to name or authorize a deployment on Argo Workflows."""
+    found = check_project(flow, settings)
+    if flow.decorator("project") is not None:
+        if not any(each.code is BAD_BRANCH for each in found) and not SUBDOMAIN.fullmatch(workflow_name(flow, settings)):
+            found.append(_invalid(flow, workflow_name(flow, settings)))
+        return found
     name = settings.name or flow.name
     if settings.name and not VALID_NAME.fullmatch(settings.name):
         found.append(_invalid(flow, settings.name))
@@ -184,14 +185,22 @@ def check(flow: Flow, settings: Settings) -> list[Diagnostic]:
         found.append(Diagnostic(TOO_LONG, text, flow.span, help="give a shorter one: `--name`"))
     elif not SUBDOMAIN.fullmatch(workflow_name(flow, settings)):
         found.append(_invalid(flow, workflow_name(flow, settings)))
-    if settings.branch or settings.production:
-        text = f"`{flow.name}` has no @project, so branch and production mean nothing to it"
-        found.append(Diagnostic(NO_PROJECT, text, flow.span, help="add @project(name=...) or leave them out"))
     return found
 
 
 def _invalid(flow: Flow, name: str) -> Diagnostic:
     return Diagnostic(INVALID, f"`{name}` is no valid name for a workflow", flow.span, help="choose a name like `my-flow`: `--name`")
+
+
+def check_project(flow: Flow, settings: Settings) -> list[Diagnostic]:
+    """What makes Metaflow refuse to place or authorize a deployment, on any platform: project, branch, production and token."""
+    decorator = flow.decorator("project")
+    if decorator is not None:
+        return _check_project(flow, decorator, settings)
+    if not settings.branch and not settings.production:
+        return []
+    text = f"`{flow.name}` has no @project, so branch and production mean nothing to it"
+    return [Diagnostic(NO_PROJECT, text, flow.span, help="add @project(name=...) or leave them out")]
 
 
 def _check_project(flow: Flow, decorator: Decorator, settings: Settings) -> list[Diagnostic]:
@@ -208,8 +217,6 @@ def _check_project(flow: Flow, decorator: Decorator, settings: Settings) -> list
     if branch and (re.search(r"[^a-z0-9_]", str(branch)) or len(str(branch)) > BRANCH_LIMIT):
         remedy = "use lower-case letters, digits and underscores, at most 128"
         found.append(Diagnostic(BAD_BRANCH, f"`{branch}` is no valid branch of a project", decorator.span_of("branch"), help=remedy))
-    elif not SUBDOMAIN.fullmatch(workflow_name(flow, settings)):
-        found.append(_invalid(flow, workflow_name(flow, settings)))
     if named and named.production and not settings.production_token:
         text = f"the production deployment of `{flow.name}` needs its production token"
         first = first_token(flow, settings)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from flowc.deployment import code, events, names, parameters, pods_check, schedule
+from flowc.deployment import code, events, names, parameters, pods_check, schedule, scopes
 from flowc.diagnostics import Diagnostic
 from flowc.graph import Graph
 from flowc.ir import Flow
 from flowc.settings import Settings
 from flowc.target import Document, Lowered
-from flowc.targets.argo import cron_workflow, events_sensor, hooks, scopes, settings_text, workflow
+from flowc.targets.argo import cron_workflow, events_sensor, hooks, settings_text, workflow
 
 RBAC = "rbac.authorization.k8s.io/v1"
 KUBERNETES = "kubernetes/1.33.json"

@@ -1,4 +1,4 @@
-"""In: a Flow and its Graph. Out: FC442 and FC443, for shapes that Metaflow's linter lets pass and that no fixed set of DAGs can carry."""
+"""In: a Flow and its Graph. Out: FC442 and FC443, for shapes that Metaflow's linter lets pass and that no fixed set of DAGs, or of nested states, can carry."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SHARED = Code(
     "FC443",
     "a step that several splits share",
     "A step belongs to one place: the top level, the body of one foreach, or one branch of a split. Reached from two such places, its "
-    "tasks would have two kinds of identity, and no DAG could say which of them a join waits for. FC230 warns of it on every target.",
+    "tasks would have two kinds of identity, and nothing could say which of them a join waits for. FC230 warns of it on every target.",
     bad=Example({"flow.py": _HEAD + _BOTH + _WORK.replace("(self):", "(self):  # flowc: ignore[FC230]") + _TAIL}, line=19, target="argo"),
     good=Example(
         {"flow.py": _HEAD + _APART + _WORK + _WORK_B + _step("join_b", "self.end", "self, inputs") + _TAIL},
