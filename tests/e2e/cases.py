@@ -48,10 +48,10 @@ CASES: tuple[Case, ...] = (
     Case("text-given", "text", {"note": HARD_TEXT, "n": "n", "size": "0x10", "octal": "null "}, core=True),
     Case("text-json", "text", {"note": HARD_TEXT}, submitted={"note": json.dumps(HARD_TEXT)}),
     Case("branches", "branches", core=True, control=True),
-    Case("fan", "fan", {"width": "3"}, control=True),
-    Case("fan-wide", "fan", {"width": "20"}, core=True),
+    Case("fan", "fan", {"width": "3"}, core=True, control=True),
+    Case("fan-wide", "fan", {"width": "20"}),
     Case("nested", "nested", core=True, control=True),
-    Case("switch-short", "switch", core=True),
+    Case("switch-short", "switch"),
     Case("switch-long", "switch", {"way": "long"}),
     Case("switch-deep", "switch", {"way": "deep"}, core=True),
     Case("switch-skip", "switch", {"way": "skip"}, core=True),
@@ -83,3 +83,14 @@ CASES: tuple[Case, ...] = (
     Case("hooks-success", "hooks", nodes={"celebrate": "Succeeded"}),
     Case("hooks-error", "hooks", {"fail": "true"}, phase="Failed", artifacts={}, nodes={"mourn": "Succeeded"}, core=True),
 )
+
+GRADUATES = (
+    *("params", "text", "branches", "fan", "nested", "switch-deep", "switch-in-branches", "loop", "loop-in-fan", "retries"),
+    *("timeout-caught", "surroundings", "inherit", "own-ends", "one-step", "gang"),
+)
+"""The core cases that have meaning on every platform, in the order of docs/platforms.md: a flow each."""
+
+PLATFORMS = ("local", "kubernetes", "batch", "argo", "step-functions")
+
+REFUSED: dict[tuple[str, str], str] = {}
+"""(case, platform) -> the code with which flowc refuses the flow there."""

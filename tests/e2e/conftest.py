@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 import pytest
-from e2e import laptop
 from e2e.cases import Case
 from e2e.cluster import LOGS, Cluster, ready
-from e2e.runs import Outcome, class_name, perform, unmet
+from e2e.platforms import ON_CLUSTER, perform, place
+from e2e.runs import Outcome, unmet
 
 IN_FLIGHT = int(os.environ.get("FLOWC_E2E_IN_FLIGHT", "6"))
+SLEEPERS = ("clock", "timeout-caught")
 Started = dict[tuple[str, str], "Future[Outcome]"]
 
 
@@ -37,32 +37,18 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def started(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Started]:
-    """Every selected case, at work: a pod costs seconds, so they run side by side and each test waits for its own."""
-    wanted = [item.callspec.params for item in request.session.items if hasattr(item, "callspec") and "engine" in item.callspec.params]
-    pool = ThreadPoolExecutor(IN_FLIGHT)
-    running: Started = {}
-    for params in wanted:
-        case, engine = params["case"], params["engine"]
-        if unmet(case, cluster):
-            continue
-        folder = LOGS / cluster.argo_version / f"{engine}-{case.name}"
-        running[case.name, engine] = pool.submit(perform, case, engine, cluster, folder)
-    yield running
-    pool.shutdown(wait=False, cancel_futures=True)
-
-
-@pytest.fixture(scope="session")
-def on_laptop(pytestconfig: pytest.Config) -> Callable[[Case], dict[str, Any]]:
-    """The same flow's run on this machine; remembered by pytest's cache until the flow changes."""
-
-    def truth(case: Case) -> dict[str, Any]:
-        parameters = dict(case.parameters)
-        name = f"flowc/e2e-laptop/{laptop.key(case.flow, parameters)}"
-        known = pytestconfig.cache.get(name, None)
-        if known is None:
-            known = laptop.run(case.flow, class_name(case.flow), parameters)
-            pytestconfig.cache.set(name, known)
-        return dict(known)
-
-    return truth
+def started(request: pytest.FixtureRequest) -> Iterator[Started]:
+    """Every selected run of a case, at work: a task costs seconds, so they run side by side and each test waits for its own."""
+    wanted: dict[tuple[str, str], Case] = {}
+    for params in (item.callspec.params for item in request.session.items if hasattr(item, "callspec")):
+        if isinstance(params.get("case"), Case):
+            platform = params.get("platform") or {"flowc": "argo"}.get(params["engine"], params["engine"])
+            wanted[params["case"].name, platform] = params["case"]
+    platforms = {platform for _, platform in wanted}
+    cluster = request.getfixturevalue("cluster") if platforms & {*ON_CLUSTER, "metaflow"} else None
+    # what sleeps goes first, so that others work meanwhile
+    order = sorted(wanted, key=lambda run: run[0] not in SLEEPERS)
+    with place(platforms, cluster) as at:
+        pool = ThreadPoolExecutor(IN_FLIGHT)
+        yield {run: pool.submit(perform, wanted[run], run[1], at) for run in order if not (cluster and unmet(wanted[run], cluster))}
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -9,12 +9,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-FLOWS = Path(__file__).resolve().parent / "flows"
-COLLECT = Path(__file__).resolve().parent / "collect.py"
+HERE = Path(__file__).resolve().parent
+FLOWS = HERE / "flows"
+MEMORY = HERE.parents[1] / ".pytest_cache" / "flowc-laptop"
+"""What laptop runs left, a file a run; thrown away with pytest's cache."""
+COLLECT = HERE / "collect.py"
+_LOCKS: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 def key(flow: str, parameters: Mapping[str, str]) -> str:
@@ -59,3 +65,17 @@ def run(flow: str, class_name: str, parameters: Mapping[str, str], *, seconds: f
         if collected.returncode:
             raise AssertionError(f"the laptop's artifacts of {flow} cannot be read:\n{collected.stderr[-4000:]}")
         return {"phase": "Failed" if done.returncode else "Succeeded", "artifacts": json.loads(collected.stdout), "log": log}
+
+
+def truth(flow: str, class_name: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+    """What `run` gives, remembered until something that it depends on changes; of several threads that ask at once, one runs it."""
+    name = key(flow, parameters)
+    known = MEMORY / f"{name}.json"
+    with _LOCKS[name]:
+        if not known.exists():
+            text = json.dumps(run(flow, class_name, parameters), sort_keys=True)
+            MEMORY.mkdir(parents=True, exist_ok=True)
+            whole = known.with_suffix(f".{os.getpid()}")
+            whole.write_text(text)
+            whole.replace(known)
+        return dict(json.loads(known.read_text()))

@@ -6,7 +6,7 @@ from metaflow import FlowSpec, step
 class LoopInFanFlow(FlowSpec):
     @step
     def start(self):
-        self.limits = [1, 3]
+        self.limits = [1, 2]
         self.next(self.prepare, foreach="limits")
 
     @step
@@ -33,7 +33,7 @@ class LoopInFanFlow(FlowSpec):
 
     @step
     def end(self):
-        assert self.results == ["1:1", "3:3"], self.results
+        assert self.results == ["1:1", "2:2"], self.results
 
 
 if __name__ == "__main__":

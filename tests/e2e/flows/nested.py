@@ -12,7 +12,7 @@ class NestedFlow(FlowSpec):
     @step
     def level_one(self):
         self.path = self.input
-        self.middle = [1, 2]
+        self.middle = [1, 2] if self.input == "a" else [3]
         self.next(self.level_two, foreach="middle")
 
     @step
@@ -49,7 +49,7 @@ class NestedFlow(FlowSpec):
 
     @step
     def end(self):
-        assert self.paths == ["A1X", "A1Y", "A2Z", "B1X", "B1Y", "B2Z"], self.paths
+        assert self.paths == ["A1X", "A1Y", "A2Z", "B3Z"], self.paths
 
 
 if __name__ == "__main__":
