@@ -32,10 +32,11 @@ HEAD = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresour
 @click.option("--out-dir", metavar="DIR", help="Write one file an object into this folder, and a kustomization.yaml that lists them.")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 where what would be written differs from what is there.")
 @click.option("--all", "everything", is_flag=True, help="Without a flow: compile also what has not changed since flowc.lock was written.")
+@click.option("--exit-non-zero-on-change", "strict", is_flag=True, help="Without a flow: exit with 1 where a file was written or removed.")
 @with_report
 @with_settings
 def compile_command(
-    flow: str | None, target: str | None, output: str | None, out_dir: str | None, check: bool, everything: bool, **flags: Any
+    flow: str | None, target: str | None, output: str | None, out_dir: str | None, check: bool, everything: bool, strict: bool, **flags: Any
 ) -> None:
     """Compile the flow in FLOW.py (the one called NAME, where it holds several) to manifests.
 
@@ -52,7 +53,7 @@ def compile_command(
             raise click.UsageError("without a flow, the settings file says what is compiled where: `targets` and `out`")
         from flowc.commands.repository import compile_repository
 
-        compile_repository(sources, talk, check=check, everything=everything)
+        compile_repository(sources, talk, check=check, everything=everything, strict=strict)
         return
     if output is not None and out_dir is not None:
         raise click.UsageError("-o and --out-dir exclude one another")

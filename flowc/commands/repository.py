@@ -75,8 +75,11 @@ class Repository:
         return _digest(repr((settings, self.project.targets)).encode())
 
 
-def compile_repository(sources: Source, talk: Talk, *, check: bool, everything: bool) -> None:
-    """Compile what has changed, or with `check` compare all of it with what is there. Where one flow has an error nothing is written."""
+def compile_repository(sources: Source, talk: Talk, *, check: bool, everything: bool, strict: bool) -> None:
+    """Compile what has changed, or with `check` compare all of it with what is there. Where one flow has an error nothing is written.
+
+    `strict`: to have written or removed a file counts as a failure, as a hook before a commit needs it, also for files new to git.
+    """
     repository = _repository(sources)
     files = _files(repository.root, repository.project.flows)
     before = {} if check or everything else _read_lock(repository.out)
@@ -95,12 +98,15 @@ def compile_repository(sources: Source, talk: Talk, *, check: bool, everything: 
         refuse_drift(drift(texts, stale), f"`flowc compile{f' --env {sources.env}' if sources.env else ''}`")
         print(f"flowc: {len(entries)} flows are current in {shown(repository.out)}", file=sys.stderr)
         return
+    changes = drift(texts, stale) if strict else []
     for folder in sorted({os.path.dirname(path) for path in texts}):
         make_folder(folder)
     write(texts)
     remove(stale)
     counts = f"{len(made)} compiled, {len(current)} unchanged, {len(stale)} outputs removed"
     print(f"flowc: {counts} in {shown(repository.out)}", file=sys.stderr)
+    if changes:
+        raise click.exceptions.Exit(1)
 
 
 def _repository(sources: Source) -> Repository:
