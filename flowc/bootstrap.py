@@ -46,6 +46,7 @@ def settled(o):
         index = ENV["JOB_COMPLETION_INDEX" if "JOB_COMPLETION_INDEX" in ENV else "AWS_BATCH_JOB_ARRAY_INDEX"]
         paths = json.loads(ENV.get("FLOWC_PATHS", "[]"))
         o.path = paths[int(index)] if paths else o.path.replace("@", index)
+    o.path, o.round = o.path or ENV.get("FLOWC_PATH", ""), o.round or ENV.get("FLOWC_ROUND", "")
     if o.attempt is None:
         o.attempt = int(ENV.get("AWS_BATCH_JOB_ATTEMPT", "1")) - 1
     return o
@@ -212,17 +213,23 @@ def forward(number, _):
 
 
 def parameters():
-    """The submitted values as options of `init`. A value is JSON or else text; null is no value where the default is none."""
-    declared = json.loads(ENV.get("FLOWC_DECLARED", "{}"))
-    options = []
-    for name, text in json.loads(base64.b64decode(ENV.get("FLOWC_PARAMETERS", "")) or "{}").items():
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = text
+    """The submitted values as options of `init`. A text is JSON or else itself; null is no value where the default is none.
+
+    An execution of Step Functions gives its whole input instead, as FLOWC_INPUT: values there are what they are.
+    """
+    declared, options, inputs = json.loads(ENV.get("FLOWC_DECLARED", "{}")), [], ENV.get("FLOWC_INPUT")
+    given = json.loads(base64.b64decode(ENV.get("FLOWC_PARAMETERS", "")) or "{}")
+    if inputs:
+        given = (json.loads(inputs) or {}).get("Parameters") or {}
+        given = json.loads(given) if isinstance(given, str) else given
+    for name, text in given.items():
+        value = text
+        if not inputs:
+            with contextlib.suppress(ValueError):
+                value = json.loads(text)
         flags = declared.get(name)
-        if flags is not None and not (value is None and "n" in flags):
-            many = value if "m" in flags and isinstance(value, list) else [value if isinstance(value, str) else text]
+        if flags is not None and not (value is None and (inputs or "n" in flags)):
+            many = value if "m" in flags and isinstance(value, list) else [value if isinstance(value, str) or inputs else text]
             options += ["--%s=%s" % (name, one if isinstance(one, str) else json.dumps(one)) for one in many]
     return options
 

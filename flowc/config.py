@@ -90,6 +90,9 @@ TOPICS: dict[str, tuple[Option, ...]] = {
         Option("workflow_priority", "integer", "Priority of runs in Argo's queue.", metavar="N"),
         Option("auto_emit_events", "switch", "Whether runs emit Argo events for @trigger_on_finish."),
     ),
+    "Step Functions and AWS Batch": (
+        Option("use_distributed_map", "switch", "Whether a foreach is a distributed Map, which takes any width; else inline: 40 at once."),
+    ),
     "Notifications": (
         Option("notify_on_error", "switch", "Whether to notify when a run fails."),
         Option("notify_on_success", "switch", "Whether to notify when a run succeeds."),

@@ -66,6 +66,8 @@ class Settings:
     events_event_source: str | None = None
     events_service_account: str | None = None
     events_namespace: str | None = None
+    # what `step-functions create` takes beside
+    use_distributed_map: bool = True
     rbac: bool = False
     suspend_schedule: bool = False
     # what the flow's text leaves open

@@ -20,7 +20,7 @@ from flowc.source import SourceFile
 
 FIXTURES = Path(__file__).parent / "fixtures"
 CASES = sorted(p.parent for p in FIXTURES.glob("*/flow.py"))
-GOLDEN = {"argo": "argo.yaml"}
+GOLDEN = {"argo": "argo.yaml", "step-functions": "stepfunctions.yaml"}
 SETTINGS = {"events_event": "flow", "events_event_source": "webhook", "events_service_account": "argo-events"}
 
 

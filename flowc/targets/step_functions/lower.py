@@ -1,0 +1,33 @@
+"""In: a Flow, its Graph and Settings. Out: what Step Functions cannot carry of it (FC4), or the documents to write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flowc.deployment import scopes
+from flowc.diagnostics import Diagnostic
+from flowc.graph import Graph
+from flowc.ir import Flow
+from flowc.settings import Settings
+from flowc.target import Document, Lowered
+from flowc.targets.step_functions import machine, names
+
+ASL = "step-functions/asl.json#StateMachine"
+
+
+def check(flow: Flow, graph: Graph, settings: Settings) -> Sequence[Diagnostic]:
+    """FC4: what of the flow Step Functions and AWS Batch cannot carry, and which settings they lack."""
+    return [*names.check(flow, settings), *scopes.check(flow, graph)]
+
+
+def lower(flow: Flow, graph: Graph, settings: Settings) -> Lowered:
+    """The documents of a flow that passed `check`."""
+    name = names.state_machine_name(flow, settings)
+    values = {"machine": machine.machine(flow, graph, settings)}
+    return Lowered((Document("step-functions/machine.json.j2", values, ASL, f"{name}.asl.json"),))
+
+
+def rules(flow: Flow, objects: Sequence[Mapping[str, Any]], settings: Settings) -> Sequence[Diagnostic]:
+    """What of the finished objects the services would refuse."""
+    return []
