@@ -129,8 +129,12 @@ def test_a_toml_block_is_settings(fence: Fence) -> None:
 
 @pytest.mark.parametrize("fence", fences("yaml"), ids=named)
 def test_a_yaml_block_is_an_object(fence: Fence) -> None:
-    """It is a Kubernetes object; the ConfigMap is the one that pods read when no setting says otherwise."""
+    """It is a Kubernetes object, the ConfigMap that which pods read when no setting says otherwise; or pre-commit's, of hooks that there are."""
+    hooks = {hook["id"] for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))}
     for each in yaml.safe_load_all(fence.text):
+        if "repos" in each:
+            assert {hook["id"] for repo in each["repos"] for hook in repo["hooks"]} == hooks
+            continue
         assert {"apiVersion", "kind", "metadata"} <= set(each)
         if each["kind"] == "ConfigMap":
             assert each["metadata"]["name"] == Settings().config_map
@@ -169,6 +173,21 @@ def test_a_shell_block_names_what_there_is(fence: Fence) -> None:
                 assert word == f"workflowtemplate/{template['metadata']['name']}"  # type: ignore[index]
         if "-p" in rest:
             assert rest[rest.index("-p") + 1].split("=")[0] in parameters, line
+
+
+def test_the_repository_of_the_page(tmp_path: Path) -> None:
+    """Every command of the page on repositories does what it says, with the settings that stand there, beside the examples."""
+    page = ROOT / "docs" / "gitops.md"
+    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("gitops"))
+    (settings,) = (fence.text for fence in fences("toml") if fence.page == page)
+    (tmp_path / "pyproject.toml").write_text(settings)
+    (commands,) = (fence.text for fence in fences("sh") if fence.page == page)
+    for line in commands.splitlines():
+        words = shlex.split(line, comments=True)
+        done = subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.lock")}
+    assert written == {"manifests/flowc.lock", "deploy/prod/flowc.lock"}
 
 
 def test_every_block_is_of_a_kind_that_is_tried() -> None:
