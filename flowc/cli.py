@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "compile": "flowc.commands.compile",
     "check": "flowc.commands.check",
+    "diff": "flowc.commands.diff",
     "graph": "flowc.commands.graph",
     "explain": "flowc.commands.explain",
     "targets": "flowc.commands.explain",

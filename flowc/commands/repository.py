@@ -109,8 +109,14 @@ def compile_repository(sources: Source, talk: Talk, *, check: bool, everything: 
         raise click.exceptions.Exit(1)
 
 
-def _repository(sources: Source) -> Repository:
-    path = sources.settings_file(os.curdir)
+def flows_of(sources: Source, folder: str = os.curdir) -> list[str]:
+    """The paths of the files that the settings of a folder name as flows; SettingsError and PathError where there are none."""
+    repository = _repository(sources, folder)
+    return [os.path.join(os.path.relpath(repository.root), path) for path in _files(repository.root, repository.project.flows)]
+
+
+def _repository(sources: Source, folder: str = os.curdir) -> Repository:
+    path = sources.settings_file(folder)
     text = None if path is None else text_of(path)
     project = None if path is None or text is None else config.project(text, shown(path), sources.env)
     if path is None or project is None or not project.flows:

@@ -1,0 +1,101 @@
+"""In: `flowc diff`, flows and a git revision or an environment. Out: what differs in meaning, on stdout; exit code 1 then."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowc.commands.files import PathError, Wanted, expand, shown
+from flowc.commands.options import Command, Source, given, with_settings
+from flowc.commands.repository import flows_of
+from flowc.commands.session import judge
+from flowc.frontend.classes import NO_FLOW
+from flowc.meaning import Change, changes, meaning
+from flowc.report.changes import FORMATS, render
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@click.command("diff", cls=Command, short_help="Say what differs in meaning.")
+@click.argument("files", nargs=-1, metavar="[FLOW.py]...")
+@click.option("--against", metavar="REV", help="The git revision to compare with (default: HEAD, where no --env is given).")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to write the differences.")
+@with_settings
+def diff_command(files: tuple[str, ...], against: str | None, form: str, **flags: Any) -> None:
+    """Compare flows with what they were at a git revision, or the settings of --env with those without: steps, resources, images,
+    schedules, parameters, settings. Without files, the flows that the settings file names. Exit code 1 where something differs.
+    """
+    now = Source(given(flags), flags["settings"], flags["isolated"], flags["env"])
+    wanted = [each.path for argument in files for each in expand(argument)] if files else flows_of(now)
+    if against is None and now.env is not None:
+        found = _compared(_meanings(wanted, replace(now, env=None)), _meanings(wanted, now))
+    else:
+        with tempfile.TemporaryDirectory(prefix="flowc-diff-") as folder:
+            found = _compared(_at_revision(wanted, now, against or "HEAD", folder, named=bool(files)), _meanings(wanted, now))
+    sys.stdout.write(render(found, form))
+    if found:
+        raise click.exceptions.Exit(1)
+    print(f"flowc: nothing differs in {len(wanted)} file{'' if len(wanted) == 1 else 's'}", file=sys.stderr)
+
+
+def _compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Change]]:
+    """The changes by `file:Flow`, for the flows that have any."""
+    found = {}
+    for name in sorted({*before, *after}):
+        one, two = before.get(name), after.get(name)
+        each = [Change((), one and name, two and name)] if one is None or two is None else list(changes(one, two))
+        if each:
+            found[name] = each
+    return found
+
+
+def _meanings(paths: Sequence[str], sources: Source, base: str = os.curdir, *, lenient: bool = False) -> dict[str, Any]:
+    """By `file:Flow` (file relative to `base`), what each flow means. PathError where a flow has errors, unless `lenient`."""
+    found = {}
+    for path in paths:
+        judged = judge(Wanted(path), sources)
+        if any(diagnostic.code is NO_FLOW for diagnostic in judged.found):
+            continue
+        if judged.failed and not lenient:
+            raise PathError(f"{judged.path} has errors, so its meaning is not known: see `flowc check {judged.path}`")
+        settings, _ = sources.near(os.path.dirname(path))
+        name = os.path.relpath(path, base).replace(os.sep, "/")
+        found.update({f"{name}:{flow.name}": meaning(flow, graph, settings) for flow, graph in judged.checked.flows})
+    return found
+
+
+def _at_revision(paths: Sequence[str], now: Source, revision: str, folder: str, *, named: bool) -> dict[str, Any]:
+    """The meanings at a revision, its settings and modules included, read from a copy of its tree in a temporary folder."""
+    top = _git("rev-parse", "--show-toplevel").decode().strip()
+    asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    commit = _git(*asked, wrong=f"there is no revision {revision!r}").decode().strip()
+    with tarfile.open(fileobj=io.BytesIO(_git("-C", top, "archive", "--format=tar", commit))) as tree:
+        tree.extractall(folder, filter="data")
+    os.mkdir(os.path.join(folder, ".git"))  # settings are looked for up to the repository's root
+    here = os.path.relpath(os.path.realpath(os.curdir), os.path.realpath(top))
+    base = os.path.normpath(os.path.join(folder, here))
+    then = replace(now, file=os.path.join(base, now.file) if now.file and not os.path.isabs(now.file) else now.file)
+    if named:
+        files = [path for each in paths if os.path.isfile(path := os.path.join(base, os.path.relpath(each)))]
+    else:
+        files = flows_of(then, base) if os.path.isdir(base) else []
+    return _meanings(files, then, base, lenient=True)
+
+
+def _git(*arguments: str, wrong: str = "") -> bytes:
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, check=False)
+    except FileNotFoundError as error:
+        raise PathError("git was not found, and a revision is read by it") from error
+    if done.returncode:
+        raise PathError(wrong or f"git {arguments[0]}: {shown(done.stderr.decode(errors='replace').strip())}")
+    return done.stdout

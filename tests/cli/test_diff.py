@@ -1,0 +1,105 @@
+"""Facts about `flowc diff`: it says in words what changed in meaning since a revision or between environments, and exits with 1 then."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli.running import BROKEN, HELLO, flowc
+from cli.test_pre_commit import git
+
+FLOW = """\
+from metaflow import FlowSpec, Parameter, kubernetes, resources, retry, schedule, step
+import common
+
+
+@schedule(cron="0 6 * * *")
+class HelloFlow(FlowSpec):
+    size = Parameter("size", default=1)
+
+    @resources(memory=common.MEMORY)
+    @step
+    def start(self):
+        self.next(self.work)
+
+    @step
+    def work(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A commit with a flow, its module and settings."""
+    work = tmp_path / "work"
+    (work / "flows").mkdir(parents=True)
+    (work / "flows" / "hello.py").write_text(FLOW)
+    (work / "flows" / "common.py").write_text("MEMORY = 4096\n")
+    (work / "flowc.toml").write_text('flows = ["flows/*.py"]\n\n[env.prod]\nnamespace = "prod"\n')
+    monkeypatch.chdir(work)
+    git(work, "init", "-q")
+    git(work, "add", ".")
+    git(work, "commit", "-q", "-m", "one")
+    return work
+
+
+def test_nothing_differs(repository: Path) -> None:
+    """A comment is no change of meaning, but one of the code; without any change the exit code is 0."""
+    assert flowc("diff").stderr == "flowc: nothing differs in 2 files\n"
+    (repository / "flows" / "hello.py").write_text("# a comment\n" + FLOW)
+    assert flowc("diff", code=1).stdout == "flows/hello.py:HelloFlow\n  ~ code of hello.py changed\n"
+
+
+def test_what_changed_in_words(repository: Path) -> None:
+    """Steps, their order, resources through a module, retries, schedule, parameters and settings: each on a line, with both values."""
+    changed = FLOW.replace("self.next(self.work)", "self.next(self.check)").replace("def work(", "def check(")
+    changed = changed.replace("0 6 *", "0 7 *").replace("default=1", "default=2")
+    (repository / "flows" / "hello.py").write_text(changed.replace("    @step\n    def check", "    @retry(times=2)\n    @step\n    def check"))
+    (repository / "flows" / "common.py").write_text("MEMORY = 8192\n")
+    (repository / "flowc.toml").write_text('flows = ["flows/*.py"]\nimage = "ml:2"\n')
+
+    assert flowc("diff", code=1).stdout.splitlines() == [
+        "flows/hello.py:HelloFlow",
+        "  ~ step start: next work → check",
+        "  ~ step start: memory 4096 MB → 8192 MB",
+        "  + step check added",
+        "  - step work removed",
+        "  ~ parameter size: default 1 → 2",
+        '  ~ flow @schedule: cron 0 6 * * * → 0 7 * * *',
+        "  ~ setting image: python:3.11 → ml:2",
+        "  ~ code of hello.py changed",
+        "  ~ code of common.py changed",
+    ]
+    told = json.loads(flowc("diff", "--format", "json", code=1).stdout)
+    assert {"path": ["steps", "start", "memory"], "before": "4096", "after": "8192"} in told["flows/hello.py:HelloFlow"]
+    assert "- step `start`: `memory` `4096 MB` → `8192 MB`" in flowc("diff", "--format", "markdown", code=1).stdout
+
+
+def test_flows_that_come_and_go(repository: Path) -> None:
+    """New and removed flows are told, also where only some files are named, and from a folder below."""
+    (repository / "flows" / "new.py").write_text(HELLO.replace("HelloFlow", "NewFlow"))
+    (repository / "flows" / "hello.py").unlink()
+    told = flowc("diff", code=1).stdout
+    assert "flows/new.py:NewFlow\n  + new flow" in told
+    assert "flows/hello.py:HelloFlow\n  - flow removed" in told
+    assert flowc("diff", "flows/new.py", code=1).stdout == "flows/new.py:NewFlow\n  + new flow\n"
+
+
+def test_environments(repository: Path) -> None:
+    """--env alone compares the environment with the settings below it."""
+    assert flowc("diff", "--env", "prod", code=1).stdout == "flows/hello.py:HelloFlow\n  + setting namespace: none → prod\n"
+    assert flowc("diff", "--env", "prod", "--against", "HEAD").stdout == ""
+
+
+def test_mistakes(repository: Path) -> None:
+    """A revision that is none, an option in its place, a flow with errors: each is said, with exit code 2."""
+    assert "there is no revision 'nothing'" in flowc("diff", "--against", "nothing", code=2).stderr
+    assert "there is no revision '--output=x'" in flowc("diff", "--against=--output=x", code=2).stderr
+    assert not (repository / "x").exists()
+    (repository / "flows" / "broken.py").write_text(BROKEN)
+    assert "flows/broken.py has errors, so its meaning is not known" in flowc("diff", code=2).stderr
