@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from flowc.settings import ARGO_VERSIONS
@@ -153,15 +153,19 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What `flowc compile` without a flow compiles: globs of flows, the folder of outputs, targets. Paths are relative to the file."""
+    """What `flowc compile` without a flow compiles: globs of flows, the folder of outputs, targets. Paths are relative to the file.
+
+    `per_file_ignores`: codes, or the beginnings of codes, that are not reported for files that match a glob.
+    """
 
     flows: tuple[str, ...] = ()
     out: str = "manifests"
     targets: tuple[str, ...] = ("argo",)
+    per_file_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-PROJECT = {"flows": "list", "out": "text", "targets": "list"}
-"""The keys of a settings file that are about the repository and no setting of a flow, with their kinds."""
+PROJECT = ("flows", "out", "targets", "per-file-ignores")
+"""The keys of a settings file that are about the repository and no setting of a flow."""
 
 
 def parse(text: str, path: str, env: str | None = None) -> dict[str, Any] | None:
@@ -186,12 +190,19 @@ def project(text: str, path: str, env: str | None = None) -> Project | None:
     tables = _tables(text, path, env)
     if tables is None:
         return None
-    found = {}
+    found: dict[str, Any] = {}
     for table in tables:
-        for key in PROJECT.keys() & table.keys():
-            option = Option(key, "list" if PROJECT[key] == "list" else "text", "")
-            found[key] = _value(option, table[key], _place(path, text, key))
+        for key in [key for key in PROJECT if key in table]:
+            name = key.replace("-", "_")
+            found[name] = overlaid(found.get(name), _of_project(key, table[key], _place(path, text, key)))
     return Project(**found)
+
+
+def _of_project(key: str, value: Any, place: str) -> Any:
+    if key != "per-file-ignores":
+        return _value(Option(key, "text" if key == "out" else "list", ""), value, place)
+    table = _typed(value, dict, f"{place}: {key}", "a table of lists of codes")
+    return {glob: _value(Option(key, "list", ""), codes, f"{place}: {glob}") for glob, codes in table.items()}
 
 
 def overlaid(below: Any, above: Any) -> Any:

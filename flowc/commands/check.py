@@ -3,47 +3,53 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowc.commands.files import PathError, Wanted, expand
+from flowc.commands.files import PathError, Wanted, expand, load, shown, write
 from flowc.commands.options import Command, Source, given, known_target, with_settings
 from flowc.commands.session import Judged, Talk, judge, with_report
 from flowc.frontend.classes import NO_FLOW
 from flowc.report import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from flowc.diagnostics import Diagnostic
 
 
 @click.command("check", cls=Command, short_help="Report what is wrong with flows.")
-@click.argument("files", nargs=-1, required=True, metavar="FILE.py[:NAME]...")
+@click.argument("files", nargs=-1, metavar="[FILE.py[:NAME]]...")
 @click.option("-t", "--target", callback=known_target, metavar="TARGET", help="Also report what this target cannot carry.")
 @click.option("--allow-no-flow", is_flag=True, help="Pass over files that hold no flow, also where none does.")
+@click.option("--baseline", metavar="FILE", help="Report only what this file does not hold.")
+@click.option("--write-baseline", metavar="FILE", help="Write what is reported now into this file, and pass.")
 @with_report
 @with_settings
-def check_command(files: tuple[str, ...], target: str | None, allow_no_flow: bool, output_format: str, color: str, **flags: Any) -> None:
+def check_command(
+    files: tuple[str, ...], target: str | None, allow_no_flow: bool, baseline: str | None, write_baseline: str | None, **flags: Any
+) -> None:
     """Check the flows in files and write nothing. A pattern in quotes ('flows/**/*.py') passes over files that hold no flow.
 
     The report goes to stdout, the rest to stderr. A file that was named and holds no flow is an error, and so is a pattern
-    in whose files there is none: a check of nothing would be no check.
+    in whose files there is none: a check of nothing would be no check. Without files, those that the settings file names as flows.
     """
     sources = Source(given(flags), flags["settings"], flags["isolated"], flags["env"])
     judged: list[Judged] = []
-    problems = []
-    for argument in files:
-        try:
-            wanted = expand(argument)
-        except PathError as error:
-            problems.append(str(error))
-            continue
+    problems: list[str] = []
+    for argument, wanted in _named(files, sources, problems):
         found, wrong = _judge_all(wanted, sources, target)
         problems += wrong
         judged += _with_flows(found, argument, problems, allow_no_flow)
-    Talk(output_format, color, sys.stdout).report(judged)
+    if write_baseline is not None and not problems:
+        write({write_baseline: render_baseline(judged)})
+        print(f"flowc: {shown(write_baseline)} holds what is wrong now", file=sys.stderr)
+        return
+    if baseline is not None:
+        judged = _news(judged, baseline)
+    Talk(flags["output_format"], flags["color"], sys.stdout).report(judged)
     for problem in problems:
         print(f"flowc: {printable(problem)}", file=sys.stderr)
     if problems:
@@ -52,6 +58,43 @@ def check_command(files: tuple[str, ...], target: str | None, allow_no_flow: boo
         raise click.exceptions.Exit(1)
     flows = sum(len(each.checked.flows) for each in judged)
     print(f"flowc: {_count(flows, 'flow')} checked in {_count(len(judged), 'file')}", file=sys.stderr)
+
+
+def _named(files: Sequence[str], sources: Source, problems: list[str]) -> Iterator[tuple[str, list[Wanted]]]:
+    """Each argument with its files; without arguments, the flows of the settings file. What cannot be found goes to `problems`."""
+    if not files:
+        from flowc.commands.repository import flows_of
+
+        yield "flows", [Wanted(path, exact=False) for path in flows_of(sources)]
+    yield from ((argument, wanted) for argument in files if (wanted := _expanded(argument, problems)) is not None)
+
+
+def _expanded(argument: str, problems: list[str]) -> list[Wanted] | None:
+    try:
+        return expand(argument)
+    except PathError as error:
+        problems.append(str(error))
+    return None
+
+
+def render_baseline(judged: Sequence[Judged]) -> str:
+    """The text of a baseline that holds all that was found."""
+    from flowc.report import baseline
+
+    return baseline.write(each for one in judged for each in one.reported)
+
+
+def _news(judged: Sequence[Judged], path: str) -> list[Judged]:
+    """The verdicts without what the baseline holds. PathError where it is none."""
+    from flowc.report import baseline
+
+    try:
+        known = baseline.read(load(path).decode(errors="replace"))
+    except baseline.BaselineError as error:
+        raise PathError(f"{shown(path)} {error}") from error
+    new = baseline.unknown([each for one in judged for each in one.reported], known)
+    kept = {id(each.diagnostic) for each in new}
+    return [replace(one, found=tuple(d for d in one.found if id(d) in kept)) for one in judged]
 
 
 def _judge_all(wanted: Sequence[Wanted], sources: Source, target: str | None) -> tuple[list[Judged], list[str]]:

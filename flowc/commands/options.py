@@ -145,6 +145,18 @@ class Source:
             values["config_files"] = files
         return Settings(**values), named
 
+    def ignored(self, path: str) -> tuple[str, ...]:
+        """The codes, or beginnings of codes, that `per-file-ignores` leaves out for that file."""
+        settings = self.settings_file(os.path.dirname(path))
+        text = None if settings is None else text_of(settings)
+        if settings is None or text is None or "per-file-ignores" not in text:
+            return ()
+        from fnmatch import fnmatch
+
+        project = config.project(text, shown(settings), self.env) or config.Project()
+        relative = os.path.relpath(path, os.path.dirname(settings) or os.curdir).replace(os.sep, "/")
+        return tuple(code for glob, codes in project.per_file_ignores.items() if fnmatch(relative, glob) for code in codes)
+
     def _from_file(self, folder: str) -> dict[str, Any]:
         path = self.settings_file(folder)
         return {} if path is None else dict(_parsed(path, self.env) or {})

@@ -71,8 +71,9 @@ class Repository:
 
     def fingerprint(self, path: str) -> str:
         """A digest of the settings that count for the flow of that file."""
-        settings, _ = self.sources.near(os.path.dirname(os.path.join(self.root, path)))
-        return _digest(repr((settings, self.project.targets)).encode())
+        full = os.path.join(self.root, path)
+        settings, _ = self.sources.near(os.path.dirname(full))
+        return _digest(repr((settings, self.project.targets, self.sources.ignored(full))).encode())
 
 
 def compile_repository(sources: Source, talk: Talk, *, check: bool, everything: bool, strict: bool) -> None:
@@ -180,7 +181,8 @@ def _make(repository: Repository, path: str) -> Made:
     data = load(full)
     settings, named = repository.sources.near(os.path.dirname(full))
     recorder = _Recorder(Folder(os.path.dirname(full), named), os.path.dirname(path))
-    verdicts = [judge_text(shown(full), data, recorder, settings, target=name) for name in repository.project.targets]
+    ignored = repository.sources.ignored(full)
+    verdicts = [judge_text(shown(full), data, recorder, settings, target=name, ignored=ignored) for name in repository.project.targets]
     verdicts = [each for each in verdicts if not any(diagnostic.code is NO_FLOW for diagnostic in each.found)]
     texts: dict[str, str] = {}
     owners: dict[str, str] = {}

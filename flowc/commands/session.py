@@ -53,7 +53,9 @@ def judge(wanted: Wanted, sources: Source, target: str | None = None, accept: Ac
     data = load(wanted.path)
     folder = os.path.dirname(wanted.path)
     settings, named = sources.near(folder)
-    return judge_text(shown(wanted.path), data, Folder(folder, named), settings, wanted.flow, target, accept)
+    return judge_text(
+        shown(wanted.path), data, Folder(folder, named), settings, wanted.flow, target, accept, ignored=sources.ignored(wanted.path)
+    )
 
 
 def judge_text(
@@ -64,30 +66,35 @@ def judge_text(
     flow: str | None = None,
     target: str | None = None,
     accept: Accept | None = None,
+    *,
+    ignored: tuple[str, ...] = (),
 ) -> Judged:
-    """The same for the bytes of a file and a Reader for what stands beside it."""
+    """The same for the bytes of a file and a Reader for what stands beside it; codes that begin as one of `ignored` are left out."""
     source, found = decode(path, data)
     if source is None:
         return Judged(path, tuple(found), Checked((), ()), (), lambda _: None)
     texts = _Texts(source, reader, {})
     checked = check(source, texts.read, settings, flow)
-    found = _suppressed(checked.diagnostics, source, texts, flow is None)
+    found = _suppressed(checked.diagnostics, source, texts, flow is None, ignored)
     if has_errors(found) or target is None:
         return Judged(path, tuple(found), checked, (), texts)
     if accept is not None:
         accept([flow for flow, _ in checked.flows])
     compiled = tuple(compile_flow(flow, graph, target, settings) for flow, graph in checked.flows)
     every = [*checked.diagnostics, *(diagnostic for each in compiled for diagnostic in each.diagnostics)]
-    found = _suppressed(every, source, texts, flow is None)
+    found = _suppressed(every, source, texts, flow is None, ignored)
     return Judged(path, tuple(found), checked, compiled, texts)
 
 
-def _suppressed(found: Sequence[Diagnostic], source: SourceFile, texts: Texts, complete: bool) -> list[Diagnostic]:
+def _suppressed(
+    found: Sequence[Diagnostic], source: SourceFile, texts: Texts, complete: bool, ignored: tuple[str, ...]
+) -> list[Diagnostic]:
     if not found and "flowc:" not in source.text:
         return []
     from flowc import suppress
 
-    return suppress.apply(list(found), source, texts, known_codes, complete)
+    left = suppress.apply(list(found), source, texts, known_codes, complete)
+    return [each for each in left if not (each.code.id.startswith(ignored) and suppress.can_suppress(each))] if ignored else left
 
 
 def known_codes() -> set[str]:

@@ -315,3 +315,37 @@ def test_file_of_a_config(here: Path) -> None:
     )
     unknown = flowc("compile", "flows/configured.py", "-t", "argo", "--isolated", "--config", "c", "deploy/prod.json", "--config-value", "d", "{}", code=2)
     assert "HelloFlow has no config 'd'" in unknown.stderr
+
+
+def test_per_file_ignores(here: Path) -> None:
+    """Codes, whole or begun, are left out for the files that a glob matches; an error that leaves no output stays."""
+    wrong = HELLO.replace("    @step\n    def start", "    @resources(cpus=1)\n    @step\n    def start").replace("FlowSpec, step", "FlowSpec, resources, step")
+    (here / "old").mkdir()
+    (here / "old" / "one.py").write_text(wrong)
+    (here / "new.py").write_text(wrong)
+    (here / "old" / "broken.py").write_text(BROKEN)
+    (here / "flowc.toml").write_text('[per-file-ignores]\n"old/*" = ["FC30", "FC216"]\n')
+    assert "FC300" in flowc("check", "new.py", code=1).stdout
+    assert flowc("check", "old/one.py").stdout == ""
+    assert "FC216" in flowc("check", "old/broken.py", code=1).stdout
+
+
+def test_baseline(here: Path) -> None:
+    """What a baseline holds is not reported, also after it moved; one more of its kind is, and so is anything new."""
+    one = HELLO.replace("    @step\n    def start", "    @resources(cpus=1)\n    @step\n    def start").replace("FlowSpec, step", "FlowSpec, resources, step")
+    (here / "one.py").write_text(one)
+    flowc("check", "one.py", code=1)
+    flowc("check", "one.py", "--write-baseline", "known.json")
+    (here / "one.py").write_text("# moved\n\n" + one)
+    assert flowc("check", "one.py", "--baseline", "known.json").stdout == ""
+    (here / "one.py").write_text(one.replace("    @step\n    def end", "    @resources(cpus=1)\n    @step\n    def end"))
+    assert flowc("check", "one.py", "--baseline", "known.json", code=1).stdout.count("FC300") == 1
+    (here / "known.json").write_text("[]")
+    assert "known.json is no baseline of flowc" in flowc("check", "one.py", "--baseline", "known.json", code=2).stderr
+
+
+def test_check_of_the_repository(here: Path) -> None:
+    """Without files, those are checked that the settings name; without settings that is a mistake."""
+    assert "name a flow, or say in flowc.toml" in flowc("check", code=2).stderr
+    (here / "flowc.toml").write_text('flows = ["[hb]*.py"]\n')
+    assert "broken.py:7" in flowc("check", code=1).stdout
