@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from flowc.target import Target
-from flowc.targets.step_functions.lower import check, lower, rules
+from flowc.targets.step_functions.lower import check, lower
+from flowc.targets.step_functions.rules import rules
 
 TARGET = Target(
     name="step-functions",

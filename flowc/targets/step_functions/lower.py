@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from flowc.deployment import scopes
 from flowc.diagnostics import Diagnostic
@@ -26,8 +25,3 @@ def lower(flow: Flow, graph: Graph, settings: Settings) -> Lowered:
     name = names.state_machine_name(flow, settings)
     values = {"machine": machine.machine(flow, graph, settings)}
     return Lowered((Document("step-functions/machine.json.j2", values, ASL, f"{name}.asl.json"),))
-
-
-def rules(flow: Flow, objects: Sequence[Mapping[str, Any]], settings: Settings) -> Sequence[Diagnostic]:
-    """What of the finished objects the services would refuse."""
-    return []
