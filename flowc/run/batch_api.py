@@ -61,7 +61,7 @@ def verdict(error: Exception) -> str:
 
 
 def _code(error: Exception) -> str:
-    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+    return str((getattr(error, "response", None) or {}).get("Error", {}).get("Code", ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,9 +83,9 @@ def graduate(rows: Sequence[Case], platforms: Sequence[str], in_flight: int) -> 
     begun, good = time.monotonic(), True
     try:
         with place(platforms, cluster) as at, ThreadPoolExecutor(in_flight) as pool:
-            running = {(case, platform): pool.submit(perform, case, platform, at) for platform in platforms for case in rows}
+            running = [(case, platform, pool.submit(perform, case, platform, at)) for platform in platforms for case in rows]
             cells = {}
-            for (case, platform), future in running.items():
+            for case, platform, future in running:
                 cells[case.name, platform], story = cell(case, platform, future)
                 if story:
                     good = False
