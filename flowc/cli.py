@@ -17,6 +17,7 @@ COMMANDS = {
     "compile": "flowc.commands.compile",
     "check": "flowc.commands.check",
     "diff": "flowc.commands.diff",
+    "fix": "flowc.commands.fix",
     "graph": "flowc.commands.graph",
     "explain": "flowc.commands.explain",
     "targets": "flowc.commands.explain",

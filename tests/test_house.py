@@ -81,8 +81,12 @@ def imported_at_load(tree: ast.Module) -> set[str]:
 
 @pytest.mark.parametrize("path", PACKAGE, ids=ids)
 def test_loads_lightly(path: Path) -> None:
-    """No module of flowc imports a heavy package when it is loaded: a cold compile is a tenth of a second."""
-    assert imported_at_load(ast.parse(path.read_text(encoding="utf-8"))) & HEAVY == set()
+    """No module of flowc imports a heavy package when it is loaded: a cold compile is a tenth of a second.
+
+    Only the modules of flowc/fix do, which are nothing without LibCST; its `__init__` loads them when something is to be mended.
+    """
+    allowed = {"libcst"} if path.parent.name == "fix" and path.name != "__init__.py" else set()
+    assert imported_at_load(ast.parse(path.read_text(encoding="utf-8"))) & HEAVY <= allowed
 
 
 def test_the_judge_of_imports_sees_them() -> None:

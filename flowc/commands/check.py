@@ -39,7 +39,7 @@ def check_command(
     sources = Source(given(flags), flags["settings"], flags["isolated"], flags["env"])
     judged: list[Judged] = []
     problems: list[str] = []
-    for argument, wanted in _named(files, sources, problems):
+    for argument, wanted in named(files, sources, problems):
         found, wrong = _judge_all(wanted, sources, target)
         problems += wrong
         judged += _with_flows(found, argument, problems, allow_no_flow)
@@ -60,7 +60,7 @@ def check_command(
     print(f"flowc: {_count(flows, 'flow')} checked in {_count(len(judged), 'file')}", file=sys.stderr)
 
 
-def _named(files: Sequence[str], sources: Source, problems: list[str]) -> Iterator[tuple[str, list[Wanted]]]:
+def named(files: Sequence[str], sources: Source, problems: list[str]) -> Iterator[tuple[str, list[Wanted]]]:
     """Each argument with its files; without arguments, the flows of the settings file. What cannot be found goes to `problems`."""
     if not files:
         from flowc.commands.repository import flows_of

@@ -179,15 +179,19 @@ def _below(path: str, folder: str) -> bool:
 
 
 def write(files: Mapping[str, str]) -> None:
-    """Write texts by path, each whole or not at all, and none where one cannot be; a file that is right already is left alone.
+    """Write texts by path, as `write_bytes` does."""
+    write_bytes({path: text.encode() for path, text in files.items()})
+
+
+def write_bytes(files: Mapping[str, bytes]) -> None:
+    """Write files by path, each whole or not at all, and none where one cannot be; a file that is right already is left alone.
 
     PathError says what stood in the way. What is no regular file (/dev/stdout, a FIFO) is written straight into.
     """
     staged: list[tuple[str, str]] = []
     path = ""
     try:
-        for path, text in files.items():
-            data = text.encode()
+        for path, data in files.items():
             real = os.path.realpath(path)
             if os.path.isdir(real):
                 raise PathError(f"{shown(path)} is a folder; --out-dir writes into one")

@@ -1,0 +1,83 @@
+"""In: `flowc fix FILES`. Out: the files without the problems that a safe rewrite mends, or the difference; then what is left."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowc.commands.check import named
+from flowc.commands.files import Folder, load, shown, write_bytes
+from flowc.commands.options import Command, Source, given, known_target, with_settings
+from flowc.commands.session import Judged, Talk, judge_text, with_report
+from flowc.fix import CODES, mend
+from flowc.frontend.classes import NO_FLOW
+
+if TYPE_CHECKING:
+    from flowc.commands.files import Wanted
+
+ROUNDS = 200
+"""So many problems of one file are mended in one run: each mended one is a new look at the file."""
+
+
+@click.command("fix", cls=Command, short_help="Mend what can be mended safely.")
+@click.argument("files", nargs=-1, metavar="[FILE.py]...")
+@click.option("-t", "--target", callback=known_target, metavar="TARGET", help="Mend also what this target cannot carry.")
+@click.option("--diff", "show", is_flag=True, help="Write nothing; print what would change. Exit code 1 where something would.")
+@with_report
+@with_settings
+def fix_command(files: tuple[str, ...], target: str | None, show: bool, **flags: Any) -> None:
+    """Rewrite flows where that is provably safe: what the flow does, its comments and its layout stay.
+
+    Without files, those that the settings file names as flows. What is left is reported as `flowc check` does.
+    """
+    sources = Source(given(flags), flags["settings"], flags["isolated"], flags["env"])
+    problems: list[str] = []
+    judged, count, texts = [], 0, {}
+    for _, wanted in named(files, sources, problems):
+        for each in wanted:
+            before, after, mended, verdict = _fixed(each, sources, target)
+            if any(diagnostic.code is NO_FLOW for diagnostic in verdict.found) and not each.exact:
+                continue
+            count += mended
+            judged.append(verdict)
+            if before != after:
+                texts[each.path] = (before, after)
+    if show:
+        for path, (before, after) in texts.items():
+            sys.stdout.write(_difference(shown(path), before, after))
+    else:
+        write_bytes({path: after for path, (_, after) in texts.items()})
+    Talk(flags["output_format"], flags["color"], sys.stderr if show else sys.stdout).report(judged)
+    for problem in problems:
+        print(f"flowc: {problem}", file=sys.stderr)
+    print(f"flowc: {count} {'would be ' if show else ''}mended in {len(texts)} of {len(judged)} files", file=sys.stderr)
+    if problems:
+        raise click.exceptions.Exit(2)
+    if any(each.failed for each in judged) or (show and texts):
+        raise click.exceptions.Exit(1)
+
+
+def _fixed(wanted: Wanted, sources: Source, target: str | None) -> tuple[bytes, bytes, int, Judged]:
+    """The bytes before and after, how many problems were mended, and the verdict on what is left."""
+    before = data = load(wanted.path)
+    folder = os.path.dirname(wanted.path)
+    settings, files = sources.near(folder)
+    mended = 0
+    while True:
+        ignored = sources.ignored(wanted.path)
+        verdict = judge_text(shown(wanted.path), data, Folder(folder, files), settings, wanted.flow, target, ignored=ignored)
+        mine = [each for each in verdict.found if each.code.id in CODES and each.span and each.span.path == verdict.path]
+        better = next((found for each in mine if (found := mend(data, each)) is not None), None)
+        if better is None or mended == ROUNDS:
+            return before, data, mended, verdict
+        data, mended = better, mended + 1
+
+
+def _difference(path: str, before: bytes, after: bytes) -> str:
+    import difflib
+
+    old, new = (text.decode(errors="replace").splitlines(keepends=True) for text in (before, after))
+    return "".join(difflib.unified_diff(old, new, path, path))

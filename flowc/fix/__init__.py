@@ -1,0 +1,34 @@
+"""In: the bytes of a flow's file and a diagnostic about it. Out: the bytes without that problem, where that is safe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from flowc.diagnostics import Diagnostic
+
+if TYPE_CHECKING:
+    from flowc.fix.tree import Tree
+
+Rewrite = Callable[["Tree", Diagnostic], "bytes | None"]
+
+CODES = ("FC190", "FC209", "FC210", "FC214", "FC303", "FC420")
+"""The codes of which some can be mended."""
+
+
+def mend(data: bytes, diagnostic: Diagnostic) -> bytes | None:
+    """The file without the problem. Comments and layout of everything else stay as they are."""
+    if diagnostic.code.id not in CODES or diagnostic.span is None:
+        return None
+    from flowc.fix import comments, decorators, steps
+    from flowc.fix.tree import Tree
+
+    rewrites: dict[str, Rewrite] = {
+        "FC190": comments.drop_suppression,
+        "FC209": steps.rename_reserved,
+        "FC210": steps.rename_invalid,
+        "FC214": steps.move_next_last,
+        "FC303": decorators.drop_twin,
+        "FC420": decorators.spell_cron,
+    }
+    return rewrites[diagnostic.code.id](Tree(data), diagnostic)
