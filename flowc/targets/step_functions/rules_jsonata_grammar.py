@@ -12,7 +12,7 @@ _TOKEN = re.compile(
     r"|(?P<variable>\$\$?\w*)"
     r"|`(?P<quoted>[^`]*)`"
     r"|(?P<operator>\.\.|:=|!=|>=|<=|\*\*|~>|\?\?|\?:|[.\[\]{}(),@#;:?+\-*/%|=<>^&])"
-    r"|(?P<name>[^\W\d]\w*)",
+    r"|(?P<name>[^\s\"'`$.\[\]{}(),@#;:?+\-*/%|=<>^&!~][^\s.\[\]{}(),@#;:?+\-*/%|=<>^&!~]*)",
     re.DOTALL,
 )
 _REGEX = re.compile(r"/(?:[^/\\\n]|\\.)+/[im]*")
@@ -109,6 +109,10 @@ class _Parser:
             match = _REGEX.match(self.text, self.start)
             if match is None:
                 raise Malformed(f"the regular expression at character {self.start + 1} does not end")
+            try:
+                re.compile(match[0][1:].rpartition("/")[0])
+            except re.error as error:
+                raise Malformed(f"the regular expression at character {self.start + 1} cannot be read: {error}") from None
             self.at = match.end()
             self.advance()
             return ("value", "")
