@@ -18,6 +18,7 @@ COMMANDS = {
     "check": "flowc.commands.check",
     "diff": "flowc.commands.diff",
     "fix": "flowc.commands.fix",
+    "graduate": "flowc.commands.graduate",
     "graph": "flowc.commands.graph",
     "explain": "flowc.commands.explain",
     "targets": "flowc.commands.explain",

@@ -47,7 +47,7 @@ def fix_command(files: tuple[str, ...], target: str | None, show: bool, **flags:
                 texts[each.path] = (before, after)
     if show:
         for path, (before, after) in texts.items():
-            sys.stdout.write(_difference(shown(path), before, after))
+            sys.stdout.write(difference(shown(path), before, after))
     else:
         write_bytes({path: after for path, (_, after) in texts.items()})
     Talk(flags["output_format"], flags["color"], sys.stderr if show else sys.stdout).report(judged)
@@ -76,7 +76,7 @@ def _fixed(wanted: Wanted, sources: Source, target: str | None) -> tuple[bytes, 
         data, mended = better, mended + 1
 
 
-def _difference(path: str, before: bytes, after: bytes) -> str:
+def difference(path: str, before: bytes, after: bytes) -> str:
     import difflib
 
     old, new = (text.decode(errors="replace").splitlines(keepends=True) for text in (before, after))
