@@ -9,10 +9,12 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 import types
 from importlib import metadata
@@ -33,7 +35,7 @@ def parsed(argv):
         parser.add_argument("--" + name, default="")
     for name in ("attempt", "user-retries"):
         parser.add_argument("--" + name, type=int)
-    for name in ("first", "choose", "gang", "tell"):
+    for name in ("first", "choose", "gang", "tell", "hook"):
         parser.add_argument("--" + name, action="store_true")
     for name in ("from", "split", "gather", "loops"):
         parser.add_argument("--" + name, type=lambda text: text.split(","), default=[], dest="by_" + name)
@@ -50,9 +52,6 @@ def settled(o):
     if o.attempt is None:
         o.attempt = int(ENV.get("AWS_BATCH_JOB_ATTEMPT", "1")) - 1
     return o
-
-
-# --- where a task stands, and what it reads ---
 
 
 def below(path, index):
@@ -127,9 +126,6 @@ def inputs(o, store):
             raise PodError("of %s, at '%s', %s went on to %s" % (", ".join(names), path, [t for _, t in here] or "none", o.step))
         chosen += here
     return chosen
-
-
-# --- the pod ---
 
 
 def prepare(work):
@@ -209,27 +205,22 @@ def forward(number, _):
     CHILD[0].send_signal(number)
 
 
-# --- the task ---
-
-
 def parameters():
-    """The submitted values as options of `init`. A text is JSON or else itself; null is no value where the default is none.
-
-    An execution of Step Functions gives its whole input instead, as FLOWC_INPUT: values there are what they are.
-    """
-    declared, options, inputs = json.loads(ENV.get("FLOWC_DECLARED", "{}")), [], ENV.get("FLOWC_INPUT")
+    """The submitted values as options of `init`. A value is JSON or else text; null is no value where the default is none."""
+    declared, options = json.loads(ENV.get("FLOWC_DECLARED", "{}")), []
     given = json.loads(base64.b64decode(ENV.get("FLOWC_PARAMETERS", "")) or "{}")
-    if inputs:
-        given = (json.loads(inputs) or {}).get("Parameters") or {}
-        given = json.loads(given) if isinstance(given, str) else given
+    if "FLOWC_INPUT" in ENV:  # what an execution of Step Functions was started with: values by name, or the JSON of them
+        found = (json.loads(ENV["FLOWC_INPUT"]) or {}).get("Parameters") or {}
+        found = json.loads(found) if isinstance(found, str) else found
+        given = {name: json.dumps(value) for name, value in found.items() if value is not None}
     for name, text in given.items():
-        value = text
-        if not inputs:
-            with contextlib.suppress(ValueError):
-                value = json.loads(text)
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
         flags = declared.get(name)
-        if flags is not None and not (value is None and (inputs or "n" in flags)):
-            many = value if "m" in flags and isinstance(value, list) else [value if isinstance(value, str) or inputs else text]
+        if flags is not None and not (value is None and "n" in flags):
+            many = value if "m" in flags and isinstance(value, list) else [value if isinstance(value, str) else text]
             options += ["--%s=%s" % (name, one if isinstance(one, str) else json.dumps(one)) for one in many]
     return options
 
@@ -246,6 +237,10 @@ def commands(o, store, flow, reads):
     top += ["--datastore=" + store.type, "--datastore-root=" + store.root, *json.loads(more)]
     options = ["--retry-count=%d" % o.attempt, "--max-user-code-retries=%d" % (o.user_retries or 0), "--input-paths-filename=" + reads]
     if o.gang:
+        if "AWS_BATCH_JOB_NODE_INDEX" in ENV:  # a node of a multi-node job, under the names of a JobSet's pods
+            node, ENV["MF_WORLD_SIZE"] = int(ENV["AWS_BATCH_JOB_NODE_INDEX"]), ENV.pop("AWS_BATCH_JOB_NUM_NODES")
+            ENV["MF_MASTER_ADDR"] = ENV.get("AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS") or socket.gethostname()
+            ENV["MF_WORKER_REPLICA_INDEX" if node else "MF_CONTROL_INDEX"] = str(max(node - 1, 0))
         index = 0 if "MF_CONTROL_INDEX" in ENV else int(ENV["MF_WORKER_REPLICA_INDEX"]) + 1
         ENV["MF_PARALLEL_CONTROL_TASK_ID"], o.path = task_id(o.step, below(o.path, 0)), below(o.path, index)
         ENV.setdefault("METAFLOW_RUNTIME_ENVIRONMENT", "kubernetes")
@@ -280,6 +275,8 @@ def task(o, work, flow):
         if not code and not ready:
             reads.write_text(",".join("%s/%s/%s" % (store.run, *place) for place in inputs(o, store)))
             code = call(step, decorate)
+            if not code and o.gang and ENV.get("AWS_BATCH_JOB_NODE_INDEX") == "0":
+                wait(o, store)
         if not code and ENV.get("FLOWC_RESULT"):
             tell(ENV["FLOWC_RESULT"], "%s/%s" % (store.run, me), store.outcome(o.step, me))
     except Exception as error:
@@ -294,6 +291,16 @@ def task(o, work, flow):
         except Exception as error:  # what the step did, counts
             told(error)
     return code
+
+
+def wait(o, store):
+    """For the other nodes of a multi-node job, which Batch stops when the first one ends; as long as Metaflow's @batch would."""
+    others = [(o.step, task_id(o.step, below(o.path.rpartition("-")[0], i))) for i in range(1, int(ENV["MF_WORLD_SIZE"]))]
+    end = time.time() + 600
+    while len(store.done(others)) < len(others):
+        if time.time() > end:
+            raise PodError("10 minutes after the first node of %s, not all others have finished" % o.step)
+        time.sleep(3)
 
 
 def finished(o, store, me):
@@ -375,7 +382,8 @@ def main(argv):
     try:
         flow = prepare(work)
         install(str(work / "site"))
-        return task(o, work, flow)
+        run = [flow, o.step, ENV["FLOWC_CLASS"] + "/" + ENV["FLOWC_RUN_ID"]]
+        return call([sys.executable, "-m", "metaflow.plugins.exit_hook.exit_hook_script", *run]) if o.hook else task(o, work, flow)
     except Exception as error:
         told(error)
         return 1
