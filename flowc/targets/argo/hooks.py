@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flowc.deployment.attributes import bad_value, no_effect
+from flowc.deployment.hooks import Hook
+from flowc.deployment.hooks import check as check_hooks
+from flowc.deployment.hooks import hooks as hooks_of
 from flowc.deployment.samples import sample
 from flowc.diagnostics import Code, Diagnostic, Example
 from flowc.merging import kubernetes
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from flowc.graph import Graph
-    from flowc.ir import Decorator, Flow
+    from flowc.ir import Flow
     from flowc.settings import Settings
 
 ON_EXIT = "Exit"
@@ -39,14 +41,6 @@ sys.exit(boot.call([sys.executable, "-m", "metaflow.plugins.exit_hook.exit_hook_
 """
 
 INCIDENT = {"notify_on_error": True, "notify_incident_io_api_key": "secret:incident/key"}
-HELPER = "def tell():\n    print('done')"
-MALFORMED = Code(
-    "FC434",
-    "an exit hook that is no list of functions",
-    "@exit_hook takes lists of functions, or of their names. Of a text, Metaflow would take each letter for a function.",
-    bad=Example({"flow.py": sample("exit_hook", "@exit_hook(on_success='tell')", helpers=HELPER)}, line=8, target="argo"),
-    good=Example({"flow.py": sample("exit_hook", "@exit_hook(on_success=['tell'])", helpers=HELPER)}, target="argo"),
-)
 LITERAL_SECRET = Code(
     "FC435",
     "a secret in plain text",
@@ -114,32 +108,24 @@ def _apart(template: dict[str, Any], flow: Flow) -> dict[str, Any]:
 
 def _functions(flow: Flow, graph: Graph, settings: Settings) -> Iterator[tuple[bool, dict[str, Any]]]:
     """Whether for success, and the template; each function once for each."""
-    seen = set()
-    for decorator in flow.all_decorators("exit_hook"):
-        for succeeded, attribute, kind in ((True, "on_success", "success"), (False, "on_error", "error")):
-            for function in decorator.get(attribute) or []:
-                name = hook_name(kind, function)
-                if name not in seen:
-                    seen.add(name)
-                    yield succeeded, _function(name, function, decorator, flow, graph, settings)
+    for hook in hooks_of(flow):
+        yield hook.succeeded, _function(hook_name(hook.kind, hook.function), hook, flow, graph, settings)
 
 
-def _function(name: str, function: str, decorator: Decorator, flow: Flow, graph: Graph, settings: Settings) -> dict[str, Any]:
+def _function(name: str, hook: Hook, flow: Flow, graph: Graph, settings: Settings) -> dict[str, Any]:
     """As in Metaflow, a hook has the image, service account and secrets of the first step, which are known to work."""
     first = flow.steps[graph.start or ""]
     pod, asked = step_pod.pod(first, settings), kubernetes(first)
     shared = {key: pod.container[key] for key in ("imagePullPolicy", "envFrom", "securityContext") if key in pod.container}
-    image = (decorator.get("options") or {}).get("image") or asked["image"]
-    container = {"command": ["python", "-c", SCRIPT], "args": [function], **({"image": image} if image else {}), **shared}
+    image = hook.image or asked["image"]
+    container = {"command": ["python", "-c", SCRIPT], "args": [hook.function], **({"image": image} if image else {}), **shared}
     beside = {key: pod.template[key] for key in ("serviceAccountName", "podSpecPatch") if key in pod.template}
-    return {"name": name, "metadata": {"annotations": {"metaflow/step_name": f"_hook_{function}"}}, **beside, "container": container}
+    return {"name": name, "metadata": {"annotations": {"metaflow/step_name": f"_hook_{hook.function}"}}, **beside, "container": container}
 
 
 def check(flow: Flow, settings: Settings) -> list[Diagnostic]:
     """Exit hooks and notifications that could not run, and secrets that would show."""
-    found: list[Diagnostic] = []
-    for decorator in flow.all_decorators("exit_hook"):
-        found += _check_hook(decorator)
+    found = check_hooks(flow)
     for name in TARGETS:
         value = getattr(settings, name)
         if value and secret_of(value) is None:
@@ -154,17 +140,3 @@ def check(flow: Flow, settings: Settings) -> list[Diagnostic]:
             text = "incident.io is to be notified, and its alert source configuration is not set"
             found.append(Diagnostic(NO_SOURCE, text, flow.span, help="set incident_io_alert_source_config_id"))
     return found
-
-
-def _check_hook(decorator: Decorator) -> list[Diagnostic]:
-    found = []
-    for attribute in ("on_success", "on_error"):
-        functions = decorator.get(attribute) or []
-        if not isinstance(functions, list) or not all(isinstance(name, str) and re.fullmatch(r"[\w.]+", name) for name in functions):
-            text = f"{attribute} of @exit_hook is no list of functions"
-            found.append(Diagnostic(MALFORMED, text, decorator.span_of(attribute), help=f"write `{attribute}=[tell]`"))
-    options = decorator.get("options") or {}
-    if not isinstance(options, dict):
-        text = f"options of @exit_hook are `{options}`, which is no map"
-        return [*found, bad_value(text, decorator.span_of("options"), "write {'image': ...}")]
-    return found + [no_effect(f"options[{name!r}] of @exit_hook", decorator.span_of("options")) for name in options if name != "image"]
