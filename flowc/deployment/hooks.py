@@ -27,7 +27,7 @@ MALFORMED = Code(
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A function of the flow's file; `succeeded`: it runs when a run succeeded, else when one failed. `image`: its own, else the first step's."""
+    """A function of the flow's file; `succeeded`: it runs when a run succeeded, else when one failed. `image`: None is the first step's."""
 
     function: str
     succeeded: bool
