@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from flowc.settings import ARGO_VERSIONS
 
-Kind = Literal["text", "integer", "switch", "list", "map", "json", "pairs", "json pairs"]
-"""How a setting is written. map: text by name; json: any value by name; pairs, json pairs: the same, but the flag takes two words."""
+Kind = Literal["text", "folder", "integer", "switch", "list", "map", "json", "pairs", "json pairs"]
+"""How a setting is written. folder: a path whose files, text by path in it, are the value; map: text by name; json: any value by name; pairs, json pairs: the same, but the flag takes two words."""
 
 FILES = ("flowc.toml", "pyproject.toml")
 """Where settings are looked for in a folder; the first that has them counts."""
@@ -92,6 +92,17 @@ TOPICS: dict[str, tuple[Option, ...]] = {
     ),
     "Step Functions and AWS Batch": (
         Option("use_distributed_map", "switch", "Whether a foreach is a distributed Map, which takes any width; else inline: 40 at once."),
+        Option("format", "text", "What is written: a stack, or state machine and job definitions.", choices=("cloudformation", "asl")),
+        Option("batch_platform", "text", "What the queue's compute environment is.", choices=("ec2", "fargate")),
+        Option("batch_queue", "text", "Job queue of steps whose @batch names none: name or ARN.", metavar="QUEUE"),
+        Option("batch_job_role", "text", "Role of the jobs where @batch names none; unset: the stack makes one.", metavar="ARN"),
+        Option("batch_execution_role", "text", "Role with which Fargate starts jobs; unset: the stack makes one.", metavar="ARN"),
+        Option("stack_bucket", "switch", "Whether the stack makes the bucket of the datastore, instead of taking its name."),
+    ),
+    "Kubernetes Jobs": (
+        Option("coordinator_image", "text", "Image of the pod that starts the Jobs (Python 3.10 on); unset: --image.", metavar="IMAGE"),
+        Option("kueue_queue", "text", "LocalQueue of Kueue that admits the Jobs.", metavar="NAME"),
+        Option("job_ttl", "integer", "Seconds after which finished Jobs are removed; unset: never.", metavar="SECONDS", minimum=0),
     ),
     "Notifications": (
         Option("notify_on_error", "switch", "Whether to notify when a run fails."),
@@ -112,6 +123,7 @@ TOPICS: dict[str, tuple[Option, ...]] = {
     "More objects": (
         Option("rbac", "switch", "Whether to write the ServiceAccount, Role and RoleBinding too."),
         Option("suspend_schedule", "switch", "Whether the schedule is written suspended."),
+        Option("templates", "folder", "Folder of templates that extend flowc's, or stand in for them.", metavar="DIR"),
     ),
     "What the flow's text leaves open": (
         Option(

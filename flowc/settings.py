@@ -68,8 +68,20 @@ class Settings:
     events_namespace: str | None = None
     # what `step-functions create` takes beside
     use_distributed_map: bool = True
+    format: str = "cloudformation"
+    batch_platform: str = "ec2"
+    batch_queue: str | None = None
+    batch_job_role: str | None = None
+    batch_execution_role: str | None = None
+    stack_bucket: bool = False
+    # what Jobs of Kubernetes and their coordinator take beside
+    coordinator_image: str | None = None
+    kueue_queue: str | None = None
+    job_ttl: int | None = None
     rbac: bool = False
     suspend_schedule: bool = False
+    # the shape of outputs: a team's templates, text by path below templates/
+    templates: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     # what the flow's text leaves open
     values: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     decorators: Mapping[str, Any] = field(default_factory=lambda: EMPTY)

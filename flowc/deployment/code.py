@@ -49,9 +49,9 @@ class Delivery:
     mounts: tuple[Mapping[str, Any], ...] = ()
 
 
-def deliver(flow: Flow, name: str, settings: Settings, *, mounted: bool) -> Delivery:
-    """`mounted`: some pods are not Argo's own (a JobSet's), so that only a volume reaches them."""
-    files = _files(flow, settings)
+def deliver(flow: Flow, name: str, settings: Settings, *, mounted: bool, expands: bool = True) -> Delivery:
+    """`mounted`: some pods are not Argo's own (a JobSet's), so that only a volume reaches them. `expands`: the engine rewrites `{{`."""
+    files = _files(flow, settings, expands=expands)
     if not mounted and _size(files) <= RAW_LIMIT:
         artifacts = tuple(_artifact(i, path, text) for i, (path, text) in enumerate(files.items()))
         return Delivery(artifacts)
@@ -84,28 +84,28 @@ def _file_name(flow: Flow) -> str:
     return flow.source.path.rsplit("/", 1)[-1]
 
 
-def _files(flow: Flow, settings: Settings) -> dict[str, str]:
-    """Path in the pod -> text. What Argo would misread, or is no text, is base64 in a folder of its own."""
+def _files(flow: Flow, settings: Settings, *, expands: bool = True) -> dict[str, str]:
+    """Path in the pod -> text. What the engine would misread, or is no text, is base64 in a folder of its own."""
     files = {SCRIPT: bootstrap_text()}
     if settings.code == "image":
         return files
     for path, text in [(_file_name(flow), flow.source.text), *((m.path, m.text) for m in flow.modules)]:
-        files.update([_file(path, text.encode())])
-    files.update(_file(f.path, f.data) for f in flow.files)
+        files.update([_file(path, text.encode(), expands)])
+    files.update(_file(f.path, f.data, expands) for f in flow.files)
     return files
 
 
-def _file(path: str, data: bytes) -> tuple[str, str]:
+def _file(path: str, data: bytes, expands: bool) -> tuple[str, str]:
     try:
         text = data.decode() or "\n"  # an empty `__init__.py`: Argo takes no empty artifact
     except UnicodeDecodeError:
         text = ""
     # Argo expands `{{` wherever it stands and has no escape for it; YAML folds a lone carriage return.
-    return (f"{CODE}/{path}", text) if _plain(text) else (f"/flowc/b64/{path}", base64.b64encode(data).decode())
+    return (f"{CODE}/{path}", text) if _plain(text, expands) else (f"/flowc/b64/{path}", base64.b64encode(data).decode())
 
 
-def _plain(text: str) -> bool:
-    return bool(text) and "{{" not in text and all(c.isprintable() or c in "\n\t" for c in text)
+def _plain(text: str, expands: bool) -> bool:
+    return bool(text) and not (expands and "{{" in text) and all(c.isprintable() or c in "\n\t" for c in text)
 
 
 def _size(files: Mapping[str, str]) -> int:

@@ -20,6 +20,15 @@ CARRIER = "FLOWC_ENVIRONMENT"
 TMPFS, SHARED = "tmpfs-ephemeral-volume", "dhsm"
 # Volumes that the workflow gives to all pods.
 SHARED_BY_ALL = ("out", "datastore")
+# What Metaflow notes of the pod that a task ran in.
+FIELDS = {
+    "METAFLOW_KUBERNETES_NAMESPACE": "metadata.namespace",
+    "METAFLOW_KUBERNETES_POD_NAMESPACE": "metadata.namespace",
+    "METAFLOW_KUBERNETES_POD_NAME": "metadata.name",
+    "METAFLOW_KUBERNETES_POD_ID": "metadata.uid",
+    "METAFLOW_KUBERNETES_SERVICE_ACCOUNT_NAME": "spec.serviceAccountName",
+    "METAFLOW_KUBERNETES_NODE_IP": "status.hostIP",
+}
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 # What Metaflow sets itself, whatever @environment says.
@@ -129,15 +138,16 @@ def resources_of(asked: Mapping[str, Any]) -> dict[str, Any]:
     return {"requests": {**amounts, **extended}, **({"limits": limits} if limits else {})}
 
 
-def environment(step: Step) -> list[dict[str, Any]]:
+def environment(step: Step, *, expands: bool = True) -> list[dict[str, Any]]:
     """The variables of @environment, and where a tmpfs is Metaflow's temporary folder.
 
-    Values that Argo would rewrite travel together as base64 of a JSON object in FLOWC_ENVIRONMENT, from which bootstrap.py sets them.
+    Values that the engine `expands` (Argo, wherever it finds `{{`) travel together as base64 of a JSON
+    object in FLOWC_ENVIRONMENT, from which bootstrap.py sets them.
     """
     decorator = step.decorator("environment")
     given = (decorator.get("vars") or {}) if decorator else {}
     texts = {str(name): str(value) for name, value in given.items() if value is not None and not is_reserved(str(name))}
-    carried = {name: text for name, text in texts.items() if "{{" in text}
+    carried = {name: text for name, text in texts.items() if expands and "{{" in text}
     found = [{"name": name, "value": literal(text)} for name, text in texts.items() if name not in carried]
     if carried:
         encoded = base64.b64encode(safe_json(carried).encode()).decode()

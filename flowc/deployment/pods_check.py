@@ -31,7 +31,7 @@ def _step(decorators: str, imports: str, line: int = 0, **settings: object) -> E
 ON_BATCH = Code(
     "FC400",
     "a step for AWS Batch",
-    "@batch says that the step runs on AWS Batch, and every step of a workflow on Argo runs in the cluster.",
+    "@batch says that the step runs on AWS Batch, and every step of a workflow on Argo or of Kubernetes Jobs runs in the cluster.",
     bad=_step("@batch(cpu=4)", "batch", line=5),
     good=_step("@resources(cpu=4)", "resources"),
 )
@@ -66,17 +66,17 @@ PACKAGES = Code(
 )
 
 
-def check(flow: Flow, settings: Settings) -> list[Diagnostic]:
-    """Everything that is wrong with the compute decorators of a flow."""
+def check(flow: Flow, settings: Settings, engine: str = "Argo") -> list[Diagnostic]:
+    """Everything that is wrong with the compute decorators of a flow, on Argo or (`engine`) on plain Kubernetes."""
     found = []
     for decorator in flow.decorators:
         found += _check_packages(decorator, settings)
     for step in flow.steps.values():
-        found += check_step(step, settings)
+        found += check_step(step, settings, engine)
     return found
 
 
-def check_step(step: Step, settings: Settings) -> list[Diagnostic]:
+def check_step(step: Step, settings: Settings, engine: str = "Argo") -> list[Diagnostic]:
     """Everything that is wrong with the compute decorators of a step."""
     found: list[Diagnostic] = []
     for decorator in step.decorators:
@@ -85,17 +85,17 @@ def check_step(step: Step, settings: Settings) -> list[Diagnostic]:
     if batch:
         text = f"step `{step.name}` is to run on AWS Batch"
         found.append(Diagnostic(ON_BATCH, text, batch.span, help="use @resources or @kubernetes for what it needs"))
-    return found + _check_times(step) + _check_kubernetes(step, settings) + _check_environment(step)
+    return found + _check_times(step, engine) + _check_kubernetes(step, settings, engine) + _check_environment(step, engine)
 
 
-def _check_times(step: Step) -> list[Diagnostic]:
+def _check_times(step: Step, engine: str) -> list[Diagnostic]:
     found = []
     retry, timeout = step.decorator("retry"), step.decorator("timeout")
-    if retry and abs(retries(step).backoff_minutes) > LONGEST_BACKOFF:
+    if engine == "Argo" and retry and abs(retries(step).backoff_minutes) > LONGEST_BACKOFF:
         text = f"step `{step.name}`: minutes_between_retries is longer than Argo can wait"
         found.append(bad_value(text, retry.span_of("minutes_between_retries"), f"write at most {LONGEST_BACKOFF}"))
     if timeout and timeout_seconds(step) > LONGEST_ATTEMPT:
-        text = f"step `{step.name}`: @timeout gives {timeout_seconds(step):,} seconds, more than Argo can count"
+        text = f"step `{step.name}`: @timeout gives {timeout_seconds(step):,} seconds, more than {engine} can count"
         found.append(bad_value(text, timeout.span, f"write at most {LONGEST_ATTEMPT // 3600} hours, or leave it out"))
     return found
 
@@ -118,7 +118,7 @@ def span_of(step: Step, attribute: str) -> Span:
     return step.span
 
 
-def _check_kubernetes(step: Step, settings: Settings) -> list[Diagnostic]:
+def _check_kubernetes(step: Step, settings: Settings, engine: str) -> list[Diagnostic]:
     written = step.decorator("kubernetes")
     raw: dict[str, Any] = {name: value.data for name, value in written.attributes.items()} if written else {}
     asked = kubernetes(step)
@@ -126,7 +126,7 @@ def _check_kubernetes(step: Step, settings: Settings) -> list[Diagnostic]:
     for attribute, text, remedy in problems(asked):
         found.append(bad_value(f"step `{step.name}`: {text}", span_of(step, attribute), remedy))
     for attribute, value in raw.items():
-        if has_braces(value):
+        if engine == "Argo" and has_braces(value):
             text = f"`{{{{` in {attribute} of step `{step.name}` would be read by Argo"
             found.append(Diagnostic(TEMPLATED, text, span_of(step, attribute), help="write it without `{{`"))
     namespace = asked["namespace"]
@@ -146,7 +146,7 @@ def _quoted(namespace: str | None) -> str:
     return f"`{namespace}`" if namespace else "the one it is deployed to"
 
 
-def _check_environment(step: Step) -> list[Diagnostic]:
+def _check_environment(step: Step, engine: str) -> list[Diagnostic]:
     decorator = step.decorator("environment")
     if decorator is None or not isinstance(decorator.get("vars") or {}, dict):
         return []
@@ -155,7 +155,7 @@ def _check_environment(step: Step) -> list[Diagnostic]:
         if is_reserved(str(name)):
             text = f"`{name}` of step `{step.name}` is set by the platform, so @environment's value does not count"
             found.append(Diagnostic(RESERVED, text, decorator.span_of("vars"), help="leave it out"))
-    for entry in environment(step):
+    for entry in environment(step, expands=engine == "Argo"):
         if len(entry["name"]) + len(entry["value"].encode(errors="surrogatepass")) + 2 > ENV_LIMIT:
             text = f"the environment variable `{entry['name']}` of step `{step.name}` is longer than 128 KiB"
             remedy = "deliver it as a file, or as an artifact of an earlier step"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from reading import reading
 
+from flowc.deployment import gangs
 from flowc.settings import Settings
 from flowc.targets.argo import jobset
 
@@ -38,7 +39,7 @@ class Gang(FlowSpec):
     def end(self):
         pass
 """
-SHARED = jobset.Shared(
+SHARED = gangs.Shared(
     command=["python", "/flowc/boot.py"],
     env=[
         {"name": "FLOWC_RUN_ID", "value": "argo-{{workflow.name}}"},

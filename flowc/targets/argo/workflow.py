@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flowc import merging, runtime
-from flowc.deployment import events, names, parameters, pods
+from flowc.deployment import events, gangs, names, parameters, pods
 from flowc.deployment.code import Delivery
 from flowc.graph import Graph, Node
 from flowc.ir import Flow, Step
@@ -20,14 +20,6 @@ SPLITS = {"name": "splits", "valueFrom": {"path": f"{OUT}/split_cardinality"}}
 CASE = {"name": "case", "valueFrom": {"path": f"{OUT}/switch_step"}}
 NUM_PARALLEL = {"name": "num-parallel", "valueFrom": {"path": f"{OUT}/num_parallel"}}
 RUN_ID = "argo-{{workflow.name}}"
-FIELDS = {
-    "METAFLOW_KUBERNETES_NAMESPACE": "metadata.namespace",
-    "METAFLOW_KUBERNETES_POD_NAMESPACE": "metadata.namespace",
-    "METAFLOW_KUBERNETES_POD_NAME": "metadata.name",
-    "METAFLOW_KUBERNETES_POD_ID": "metadata.uid",
-    "METAFLOW_KUBERNETES_SERVICE_ACCOUNT_NAME": "spec.serviceAccountName",
-    "METAFLOW_KUBERNETES_NODE_IP": "status.hostIP",
-}
 
 
 def values(flow: Flow, graph: Graph, settings: Settings, delivery: Delivery) -> dict[str, Any]:
@@ -116,7 +108,7 @@ def _environment(flow: Flow, settings: Settings) -> list[dict[str, Any]]:
         "ARGO_WORKFLOW_NAMESPACE": "{{workflow.namespace}}",
     }
     found: list[dict[str, Any]] = [{"name": name, "value": pods.literal(value)} for name, value in plain.items()]
-    found += [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in FIELDS.items()]
+    found += [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in pods.FIELDS.items()]
     return found + events.event_environment(flow, settings)
 
 
@@ -161,7 +153,7 @@ def _step(flow: Flow, graph: Graph, node: Node, settings: Settings, delivery: De
     step = flow.steps[node.name]
     inputs = _inputs(graph, node)
     if node.parallel_step:
-        shared = jobset.Shared(
+        shared = gangs.Shared(
             command=["python", runtime.SCRIPT],
             env=_environment(flow, settings),
             volumes=_volumes(settings, delivery),
