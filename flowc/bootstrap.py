@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -237,10 +236,6 @@ def commands(o, store, flow, reads):
     top += ["--datastore=" + store.type, "--datastore-root=" + store.root, *json.loads(more)]
     options = ["--retry-count=%d" % o.attempt, "--max-user-code-retries=%d" % (o.user_retries or 0), "--input-paths-filename=" + reads]
     if o.gang:
-        if "AWS_BATCH_JOB_NODE_INDEX" in ENV:  # a node of a multi-node job, under the names of a JobSet's pods
-            node, ENV["MF_WORLD_SIZE"] = int(ENV["AWS_BATCH_JOB_NODE_INDEX"]), ENV.pop("AWS_BATCH_JOB_NUM_NODES")
-            ENV["MF_MASTER_ADDR"] = ENV.get("AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS") or socket.gethostname()
-            ENV["MF_WORKER_REPLICA_INDEX" if node else "MF_CONTROL_INDEX"] = str(max(node - 1, 0))
         index = 0 if "MF_CONTROL_INDEX" in ENV else int(ENV["MF_WORKER_REPLICA_INDEX"]) + 1
         ENV["MF_PARALLEL_CONTROL_TASK_ID"], o.path = task_id(o.step, below(o.path, 0)), below(o.path, index)
         ENV.setdefault("METAFLOW_RUNTIME_ENVIRONMENT", "kubernetes")
