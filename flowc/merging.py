@@ -45,6 +45,35 @@ KUBERNETES_DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "security_context": None,
     }
 )
+BATCH_DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {
+        "cpu": None,
+        "gpu": None,
+        "memory": None,
+        "image": None,
+        "queue": None,
+        "iam_role": None,
+        "execution_role": None,
+        "shared_memory": None,
+        "max_swap": None,
+        "swappiness": None,
+        "inferentia": None,
+        "efa": None,
+        "host_volumes": None,
+        "efs_volumes": None,
+        "use_tmpfs": False,
+        "aws_batch_tags": None,
+        "tmpfs_tempdir": True,
+        "tmpfs_size": None,
+        "tmpfs_path": "/metaflow_temp",
+        "ephemeral_storage": None,
+        "log_driver": None,
+        "log_options": None,
+        "executable": None,
+        "privileged": False,
+    }
+)
+BATCH_RESOURCES: Mapping[str, str] = MappingProxyType({"cpu": "1", "gpu": "0", "memory": "4096"})
 RESOURCES_DEFAULTS: Mapping[str, Any] = MappingProxyType({"cpu": "1", "gpu": None, "disk": None, "memory": "4096", "shared_memory": None})
 
 
@@ -146,3 +175,32 @@ def _join_resources(merged: dict[str, Any], wanted: Mapping[str, Any]) -> None:
         mine, theirs = number(merged[name] or 0), number(wanted.get(name) or 0)
         if theirs is None or (mine is not None and theirs > mine):
             merged[name] = wanted[name]
+
+
+def batch(step: Step) -> dict[str, Any]:
+    """Every attribute of @batch with the value that counts for the step: given, from @resources, or Metaflow's default.
+
+    cpu, gpu, memory (MB) and shared_memory (MiB) are the larger of both decorators; `trainium` is read as `inferentia`.
+    """
+    written = step.decorator("batch")
+    given = {k: v.data for k, v in written.attributes.items()} if written else {}
+    trainium = given.pop("trainium", None)
+    if trainium is not None:
+        given["inferentia"] = trainium
+    merged = {**BATCH_DEFAULTS, **given}
+    for decorator in step.decorators:
+        if decorator.name == "resources":
+            wanted = {**RESOURCES_DEFAULTS, **{k: v.data for k, v in decorator.attributes.items()}}
+            for name in ("cpu", "gpu", "memory", "shared_memory"):
+                merged[name] = _larger(merged[name], wanted.get(name))
+    for name, otherwise in BATCH_RESOURCES.items():
+        merged[name] = number_text(otherwise if merged[name] is None else merged[name] or "0")
+    return merged
+
+
+def _larger(mine: Any, theirs: Any) -> Any:
+    """The larger of two amounts, the only one where one is None; what is no number is kept, so that a check can name it."""
+    if mine is None or theirs is None:
+        return theirs if mine is None else mine
+    left, right = number(mine or 0), number(theirs or 0)
+    return theirs if left is not None and (right is None or right > left) else mine
