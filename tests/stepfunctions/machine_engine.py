@@ -45,7 +45,7 @@ def tasks_at(parameters: Mapping[str, Any]) -> tuple[list[str], dict[str, str], 
     nodes = parameters.get("NodeOverrides")
     overrides = nodes["NodePropertyOverrides"][0]["ContainerOverrides"] if nodes else parameters["ContainerOverrides"]
     words: list[str] = overrides["Command"]
-    steps = [place for place, word in enumerate(words) if word.startswith(("--first", "--from", "--split", "--gather"))]
+    steps = [place for place, word in enumerate(words) if word.startswith(("--first", "--from", "--split", "--gather", "--hook"))]
     env = {item["Name"]: item["Value"] for item in overrides["Environment"]}
     assert len(env) == len(overrides["Environment"])
     return words[steps[0] - 1 :], env, nodes and nodes["NumNodes"]
@@ -53,13 +53,18 @@ def tasks_at(parameters: Mapping[str, Any]) -> tuple[list[str], dict[str, str], 
 
 @dataclass
 class Engine:
-    """Executes states as Step Functions does, JSONPath mode, and remembers for each task what had ended for certain before it began."""
+    """Executes states as Step Functions does, JSONPath mode, and remembers for each task what had ended for certain before it began.
+
+    Jobs of the steps and hooks named in `failing` fail. `hooks` are the exit hooks that ran.
+    """
 
     run: Run
     input: Any = field(default_factory=dict)
     objects: dict[tuple[str, str], str] = field(default_factory=dict)
     started: dict[Task, list[Started]] = field(default_factory=dict)
     left: int = 20_000
+    failing: frozenset[str] = frozenset()
+    hooks: list[str] = field(default_factory=list)
 
     def body(self, body: Mapping[str, Any], data: Any, knows: frozenset[Task], execution: str = EXECUTION) -> tuple[Any, frozenset[Task]]:
         """The output of a machine, branch or item, and all tasks that have ended when it has."""
@@ -75,10 +80,22 @@ class Engine:
                 name = self._choice(state, data)
                 continue
             if kind == "Fail":
-                raise Failed(state["Error"], _value(state["CausePath"], data, context) if "CausePath" in state else state["Cause"])
+                error, cause = (
+                    _value(state[f"{each}Path"], data, context) if f"{each}Path" in state else state[each] for each in ("Error", "Cause")
+                )
+                raise Failed(error, cause)
             if kind == "Succeed":
                 return _value(state.get("OutputPath", "$"), data, context), knows
-            result, knows = getattr(self, f"_{kind.lower()}")(state, data, context, knows)
+            try:
+                result, knows = getattr(self, f"_{kind.lower()}")(state, data, context, knows)
+            except Failed as failed:
+                if "Catch" not in state:
+                    raise
+                (catch,) = state["Catch"]
+                assert catch["ErrorEquals"] == ["States.ALL"]
+                data = _placed(catch.get("ResultPath", "$"), data, {"Error": failed.args[0], "Cause": failed.args[1]})
+                name = catch["Next"]
+                continue
             if "ResultSelector" in state:
                 result = _template(state["ResultSelector"], result, context)
             data = _placed(state.get("ResultPath", "$"), data, result)
@@ -103,6 +120,12 @@ class Engine:
         arguments, env, count = tasks_at(parameters)
         assert env["FLOWC_RUN_ID"] == f"sfn-{EXECUTION}"
         assert all(isinstance(value, str) for value in env.values())
+        if arguments[1:] == ["--hook"]:
+            self.hooks.append(arguments[0])
+        if arguments[0] in self.failing:
+            raise Failed("States.TaskFailed", f"{arguments[0]} failed")
+        if arguments[1:] == ["--hook"]:
+            return {"JobId": "0"}, knows
         options = {word.partition("=")[0] for word in arguments}
         assert ("--gang" in options) == (count is not None)
         path = tuple(int(index) for index in env.get("FLOWC_PATH", "").split("-") if index)

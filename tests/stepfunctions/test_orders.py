@@ -23,7 +23,7 @@ from flowc.graph import Graph
 from flowc.ir import Flow
 from flowc.settings import Settings
 from flowc.source import SourceFile
-from flowc.targets.step_functions import machine, states
+from flowc.targets.step_functions import machine
 
 EXAMPLES = int(os.environ.get("FLOWC_EXAMPLES", "40"))
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -66,9 +66,9 @@ def test_names_and_sizes(made: FlowText) -> None:
     text = json.dumps(found)
     assert ": null" not in text
     assert {part.partition("}")[0] for part in text.split("${")[1:]} == set(machine.substitutions(flow, graph, Settings()))
-    sizes = [states.size(s) for body in bodies(found) for s in body["States"].values() if "JobName" in s.get("Parameters", {})]
-    assert len(sizes) == len(graph.order)
-    assert max(sizes) < 4000
+    jobs = [s["Parameters"] for body in bodies(found) for s in body["States"].values() if "JobName" in s.get("Parameters", {})]
+    assert len(jobs) == len(graph.order)
+    assert max(len(json.dumps(job.get("ContainerOverrides") or job["NodeOverrides"])) for job in jobs) < 4000
 
 
 def _reached(body: dict[str, Any]) -> set[str]:

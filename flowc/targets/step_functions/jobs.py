@@ -1,28 +1,71 @@
-"""In: a step of a Flow. Out: which Batch job definition and queue its jobs take, and the words that start the bootstrap in the container."""
+"""In: a Flow and its Graph. Out: the Batch jobs of steps and exit hooks: their definitions and queues, as the state machine names them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flowc.runtime import SCRIPT
+from flowc import merging
+from flowc.deployment import batch
+from flowc.deployment.hooks import Hook, hooks
+from flowc.runtime import arguments
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowc.deployment.batch import Definition, Places
     from flowc.graph import Graph
     from flowc.ir import Flow
     from flowc.settings import Settings
 
-
-def definition(flow: Flow, graph: Graph, settings: Settings, name: str) -> str:
-    """The substitution that stands for the ARN of the step's job definition."""
-    return "${JobDefinition}"
+QUEUE = "${JobQueue}"
 
 
-def queue(flow: Flow, settings: Settings, name: str) -> str:
-    """The queue that @batch names, else the substitution."""
-    batch = flow.steps[name].decorator("batch")
-    return (batch and batch.get("queue")) or "${JobQueue}"
+def by_step(flow: Flow, graph: Graph) -> dict[str, str]:
+    """What stands for the ARN of each step's job definition: `${JobDefinition}` or `${JobDefinitionTrain}`."""
+    return {step: batch.hole(name) for step, name in batch.logical_names(flow, graph).items()}
 
 
-def launcher(flow: Flow, settings: Settings) -> list[str]:
-    """What stands before the bootstrap's arguments in the command of every container."""
-    return ["python", SCRIPT]
+def queue(flow: Flow, name: str) -> str:
+    """The queue that the step's @batch names, else what stands for the deployment's."""
+    return str(merging.batch(flow.steps[name])["queue"] or QUEUE)
+
+
+def command(flow: Flow, graph: Graph, name: str) -> list[str]:
+    """The whole command of the step's container; path and round come as FLOWC_PATH and FLOWC_ROUND, the attempt from Batch."""
+    step = flow.steps[name]
+    return [*batch.launcher(step), *arguments(graph, name, user_retries=merging.retries(step).user)]
+
+
+# --- exit hooks ------------------------------------------------------------------------------------------------------
+
+
+def hook_command(flow: Flow, graph: Graph, hook: Hook) -> list[str]:
+    """As in Metaflow's own deployments, a hook runs where the first step does, which is known to work."""
+    return [*batch.launcher(flow.steps[graph.start or ""]), hook.function, "--hook"]
+
+
+def by_hook_image(flow: Flow, graph: Graph) -> dict[str | None, str]:
+    """What stands for the ARN of the hooks' job definitions, by the image that the hook names (None: the first step's definition)."""
+    first = batch.logical_names(flow, graph)[graph.start or ""]
+    own = merging.batch(flow.steps[graph.start or ""])["image"]
+    images = [image for image in dict.fromkeys(hook.image for hook in hooks(flow)) if image not in (None, own)]
+    named = {image: f"JobDefinitionOfHook{number if len(images) > 1 else ''}" for number, image in enumerate(images, 1)}
+    return {image: batch.hole(name) for image, name in {None: first, own: first, **named}.items()}
+
+
+def definitions(flow: Flow, graph: Graph, settings: Settings, *, prefix: str, where: Places) -> dict[str, Definition]:
+    """All job definitions that the state machine names, by their logical names: those of steps, then those of hooks with other images."""
+    found = batch.definitions(flow, graph, settings, prefix=prefix, name="step-functions", where=where)
+    first = next(each for each in found.values() if graph.start in each.steps)
+    for image, text in by_hook_image(flow, graph).items():
+        logical = text[2:-1]
+        if image is not None and logical not in found:
+            body = {**first.body, "jobDefinitionName": batch.definition_name(f"{prefix}-{logical.removeprefix('JobDefinition')}")}
+            found[logical] = replace(first, logical=logical, steps=(), body=_with_image(body, image))
+    return found
+
+
+def _with_image(body: Mapping[str, object], image: str) -> dict[str, object]:
+    container = body["containerProperties"]
+    return {**body, "containerProperties": {**container, "image": image}}  # type: ignore[dict-item]

@@ -10,14 +10,19 @@ from flowc.graph import Graph
 from flowc.ir import Flow
 from flowc.settings import Settings
 from flowc.target import Document, Lowered
-from flowc.targets.step_functions import machine, names
+from flowc.targets.step_functions import hooks, machine, machine_check, names
 
 ASL = "step-functions/asl.json#StateMachine"
 
 
 def check(flow: Flow, graph: Graph, settings: Settings) -> Sequence[Diagnostic]:
     """FC4: what of the flow Step Functions and AWS Batch cannot carry, and which settings they lack."""
-    return [*names.check(flow, settings), *scopes.check(flow, graph)]
+    return [
+        *names.check(flow, settings),
+        *machine_check.check(flow, settings),
+        *hooks.check(flow, settings),
+        *scopes.check(flow, graph),
+    ]
 
 
 def lower(flow: Flow, graph: Graph, settings: Settings) -> Lowered:

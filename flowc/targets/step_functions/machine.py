@@ -1,11 +1,12 @@
-"""In: a proven Flow, its Graph and Settings. Out: its ASL state machine as a plain dict, with ${...} for what the stack or Terraform knows."""
+"""In: a proven Flow, its Graph and Settings. Out: its ASL state machine as a dict, with ${...} for what the stack or Terraform knows."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from flowc.targets.step_functions import jobs, names, states
+from flowc.deployment.hooks import hooks as hooks_of
+from flowc.targets.step_functions import hooks, jobs, names, states
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +23,7 @@ def machine(flow: Flow, graph: Graph, settings: Settings) -> State:
 
     `${...}` stands only where `substitutions` says so.
     """
-    lowered = Lowering(flow, graph, settings)
-    body = lowered.body(graph.start or "", None)
+    body = hooks.wrapped(flow, graph, settings, Lowering(flow, graph, settings).body(graph.start or "", None))
     timeout = {"TimeoutSeconds": settings.workflow_timeout} if settings.workflow_timeout else {}
     return {"Comment": f"Metaflow flow {flow.name}", **timeout, **body}
 
@@ -32,18 +32,15 @@ def substitutions(flow: Flow, graph: Graph, settings: Settings) -> dict[str, str
     """Every name that stands as `${name}` in the machine, with what it is, in a fixed order.
 
     JobQueue: ARN or name of the queue of steps whose @batch names none. JobDefinition...: ARN of a job definition of
-    `deployment.batch`. Bucket: the bucket of the datastore, where no `datastore_root` says it.
+    `jobs.definitions`. Bucket: the bucket of the datastore, where no `datastore_root` says it.
     """
-    found: dict[str, str] = {}
-    for name in graph.order:
-        for text, what in (
-            (jobs.queue(flow, settings, name), "job queue"),
-            (jobs.definition(flow, graph, settings, name), "job definition"),
-            (states.results(flow, settings)[0] if states.asks(graph, name) else "", "bucket of the datastore"),
-        ):
-            if text.startswith("${"):
-                found[text[2:-1]] = what
-    return found
+    bucket = states.results(flow, settings)[0]
+    texts = [(jobs.queue(flow, name), "job queue") for name in graph.order]
+    texts += [(text, "job definition") for text in jobs.by_step(flow, graph).values()]
+    images = jobs.by_hook_image(flow, graph)
+    texts += [(images[hook.image], "job definition") for hook in hooks_of(flow)]
+    texts += [(bucket, "bucket of the datastore") for name in graph.order if states.asks(graph, name)]
+    return {text[2:-1]: what for text, what in texts if text.startswith("${")}
 
 
 class Lowering:
@@ -51,6 +48,7 @@ class Lowering:
 
     def __init__(self, flow: Flow, graph: Graph, settings: Settings) -> None:
         self.flow, self.graph, self.settings = flow, graph, settings
+        self.definitions = jobs.by_step(flow, graph)
         self.place = {name: number for number, name in enumerate(graph.order)}
 
     def body(self, entry: str, stop: str | None) -> State:
@@ -91,7 +89,7 @@ class Lowering:
         if node.loops:
             first = states.begin(self.flow, self.settings) if name == graph.start else states.round_zero()
             chain.append((self.enter(name), first))
-        chain.append((names.state(name), states.job(self.flow, graph, self.settings, name)))
+        chain.append((names.state(name), states.job(self.flow, graph, self.settings, name, self.definitions[name])))
         if states.asks(graph, name):
             chain.append((names.state(name, "outcome"), states.outcome(self.flow, graph, self.settings, name)))
         if node.type == "split":

@@ -7,12 +7,11 @@ The data of a state: `run`, the run's id; `path`, the foreach index path (inside
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from flowc.deployment.names import production_token
 from flowc.merging import DEFAULT_TIME_LIMIT, retries, timeout_seconds
-from flowc.runtime import arguments, parameters_environment
+from flowc.runtime import parameters_environment
 from flowc.targets.step_functions import jobs, names
 
 if TYPE_CHECKING:
@@ -68,12 +67,11 @@ def asks(graph: Graph, name: str) -> bool:
 # --- the job ---------------------------------------------------------------------------------------------------------
 
 
-def job(flow: Flow, graph: Graph, settings: Settings, name: str) -> State:
+def job(flow: Flow, graph: Graph, settings: Settings, name: str, definition: str) -> State:
     """The Task that runs the step as a Batch job. What is static stands in the job definition; here is what this task alone has."""
     node, step = graph.nodes[name], flow.steps[name]
-    overrides = {"Command": command(flow, graph, settings, name), "Environment": environment(flow, graph, settings, name)}
-    parameters: State = {"JobName": names.job(flow, name), "JobDefinition": jobs.definition(flow, graph, settings, name)}
-    parameters["JobQueue"] = jobs.queue(flow, settings, name)
+    overrides = {"Command": jobs.command(flow, graph, name), "Environment": environment(flow, graph, settings, name)}
+    parameters: State = {"JobName": names.job(flow, name), "JobDefinition": definition, "JobQueue": jobs.queue(flow, name)}
     if name == graph.start and not node.loops:
         parameters["Parameters"] = record(flow, settings)["Parameters"]
     if node.parallel_step:
@@ -90,11 +88,6 @@ def job(flow: Flow, graph: Graph, settings: Settings, name: str) -> State:
     first = name == graph.start and not node.loops
     result: State = {"ResultSelector": {"run.$": RUN, "nothing": {}}} if first else NOTHING
     return {"Type": "Task", "Resource": SUBMIT, "Parameters": parameters, **result, "Retry": [THROTTLED]}
-
-
-def command(flow: Flow, graph: Graph, settings: Settings, name: str) -> list[str]:
-    """The whole command of the step's container; path and round come as FLOWC_PATH and FLOWC_ROUND, the attempt from Batch."""
-    return [*jobs.launcher(flow, settings), *arguments(graph, name, user_retries=retries(flow.steps[name]).user)]
 
 
 def environment(flow: Flow, graph: Graph, settings: Settings, name: str) -> list[State]:
@@ -231,8 +224,3 @@ def distributed(graph: Graph, settings: Settings, node: Node) -> bool:
 DISTRIBUTED_WIDTH = 10_000
 OPEN_MAP_RUNS = 1_000
 
-
-def size(state: State) -> int:
-    """Characters of the overrides of a Task, as Batch counts them at least (8,192 are the limit)."""
-    parameters = state["Parameters"]
-    return len(json.dumps(parameters.get("ContainerOverrides") or parameters.get("NodeOverrides")))

@@ -1,0 +1,80 @@
+"""In: a Flow, its Graph and Settings. Out: what a state machine whose jobs run in AWS Batch cannot carry of it (FC454 to FC457)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from flowc.deployment.samples import sample
+from flowc.diagnostics import Code, Diagnostic, Example, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowc.ir import Flow
+    from flowc.settings import Settings
+    from flowc.source import Span
+
+EXPANDED = re.compile(r"[$%]\{")
+ROOT = re.compile(r"s3://[a-z0-9][a-z0-9.-]*(/[A-Za-z0-9!_.*()/@=+-]*)?")
+
+NO_PAUSE = Code(
+    "FC454",
+    "a pause that AWS Batch does not make",
+    "AWS Batch starts the next attempt of a job at once, as it does for Metaflow. minutes_between_retries has no effect there.",
+    bad=Example({"flow.py": sample("retry", on_start="@retry(times=2, minutes_between_retries=5)")}, line=5, target="step-functions"),
+    good=Example({"flow.py": sample("retry", on_start="@retry(times=2)")}, target="step-functions"),
+    severity=Severity.NOTE,
+)
+WOULD_EXPAND = Code(
+    "FC455",
+    "text that a deployment would expand",
+    "CloudFormation and Terraform's templatefile replace `${...}` (and Terraform `%{...}`) wherever it stands in a state machine, and "
+    "have no escape in common.",
+    bad=Example({"flow.py": sample()}, line=4, target="step-functions", settings={"owner": "${team}"}),
+    good=Example({"flow.py": sample()}, target="step-functions", settings={"owner": "team"}),
+)
+NOT_S3 = Code(
+    "FC456",
+    "a datastore that jobs and state machine do not share",
+    "The state machine reads in S3 how wide a foreach is and what a switch chose; jobs leave it there, beside the artifacts.",
+    bad=Example({"flow.py": sample()}, line=4, target="step-functions", settings={"datastore": "gs", "datastore_root": "gs://b/metaflow"}),
+    good=Example({"flow.py": sample()}, target="step-functions", settings={"datastore": "s3", "datastore_root": "s3://b/metaflow"}),
+)
+
+
+def check(flow: Flow, settings: Settings) -> list[Diagnostic]:
+    """All of it, at the decorator or the class."""
+    return [*_pauses(flow), *_texts(flow, settings), *_datastore(flow, settings)]
+
+
+def _pauses(flow: Flow) -> Iterator[Diagnostic]:
+    for step in flow.steps.values():
+        retry = step.decorator("retry")
+        if retry and retry.get("minutes_between_retries") not in (None, 0, "0") and retry.get("times") not in (0, "0"):
+            text = f"the attempts of `{step.name}` follow one another without a pause"
+            remedy = "wait in the step's own code where a pause matters"
+            yield Diagnostic(NO_PAUSE, text, retry.span_of("minutes_between_retries"), help=remedy)
+
+
+def _texts(flow: Flow, settings: Settings) -> Iterator[Diagnostic]:
+    found: list[tuple[str, object, Span]] = [
+        (name, getattr(settings, name), flow.span) for name in ("owner", "production_token", "datastore_root")
+    ]
+    for step in flow.steps.values():
+        batch = step.decorator("batch")
+        if batch:
+            found.append((f"the queue of `{step.name}`", batch.get("queue"), batch.span_of("queue")))
+    for what, value, span in found:
+        if isinstance(value, str) and EXPANDED.search(value):
+            text = f"{what} is `{value}`, which CloudFormation or Terraform would expand"
+            yield Diagnostic(WOULD_EXPAND, text, span, help="write the value itself")
+
+
+def _datastore(flow: Flow, settings: Settings) -> Iterator[Diagnostic]:
+    if settings.datastore not in (None, "s3"):
+        text = f"the datastore is `{settings.datastore}`, and a state machine needs S3"
+        yield Diagnostic(NOT_S3, text, flow.span, help="leave `datastore` out for this target, or set it to s3")
+    elif settings.datastore_root and not EXPANDED.search(settings.datastore_root) and not ROOT.fullmatch(settings.datastore_root):
+        text = f"`{settings.datastore_root}` is no root of an S3 datastore"
+        yield Diagnostic(NOT_S3, text, flow.span, help="write it as s3://bucket/prefix")
