@@ -129,13 +129,19 @@ def check(flow: Flow, settings: Settings) -> list[Diagnostic]:
     if decorator is None:
         return []
     missing = [name for name in CONFIGURED if not getattr(settings, name)]
-    found = _read(flow, settings)[1] + _check_options(decorator)
+    found = check_triggers(flow, settings)
     if settings.events_namespace and not settings.namespace:
         missing.append("namespace")
     if missing:
         text = f"@{decorator.name} needs to know the cluster's Argo Events: {', '.join(missing)}"
         found.append(Diagnostic(NOT_CONFIGURED, text, decorator.span, help="set them as flags or in [tool.flowc]"))
     return found
+
+
+def check_triggers(flow: Flow, settings: Settings) -> list[Diagnostic]:
+    """What is wrong with the triggers themselves, wherever they wait."""
+    decorator = flow.decorator("trigger") or flow.decorator("trigger_on_finish")
+    return _read(flow, settings)[1] + _check_options(decorator) if decorator else []
 
 
 def _check_options(decorator: Decorator) -> list[Diagnostic]:

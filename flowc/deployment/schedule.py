@@ -151,7 +151,12 @@ def check(flow: Flow) -> list[Diagnostic]:
         span = decorator.span_of("cron")
         remedy = "write five fields: minute, hour, day, month, day of the week (0 is Sunday); the zone goes into timezone="
         found.append(Diagnostic(BAD_CRON, f"the schedule `{line}` cannot be kept: {error}", span, help=remedy))
-    found += zone_problems(decorator.get("timezone"), decorator, "timezone")
+    return [*found, *zone_problems(decorator.get("timezone"), decorator, "timezone"), *undefaulted(flow)]
+
+
+def undefaulted(flow: Flow) -> list[Diagnostic]:
+    """FC422 for each parameter of a scheduled flow that has no value when nobody gives one."""
+    found = []
     for parameter in flow.parameters:
         if parameter.required and parameter.default is None:
             text = f"the parameter `{parameter.name}` is required, and a schedule gives none"
