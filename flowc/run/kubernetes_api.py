@@ -132,7 +132,7 @@ class Api:
             try:
                 text = self._once(method, path, query or {}, body, content)
                 return dict(json.loads(text or b"{}"))
-            except PassingError as error:
+            except PassingError as error:  # noqa: PERF203 - it is what the loop is for
                 wait = min(max(pause, error.wait or 0), 60.0)
                 if time.monotonic() + wait > end:
                     raise ClusterError(f"the API server did not answer {method} {path} for {PATIENCE:.0f} s: {error}") from error

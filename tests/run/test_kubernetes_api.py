@@ -68,7 +68,7 @@ def test_an_api_server_that_stays_away(cluster: FakeCluster, monkeypatch: pytest
     """After PATIENCE the call fails, and the message names the call and the last answer."""
     monkeypatch.setattr("flowc.run.kubernetes_api.PATIENCE", 0.5)
     cluster.fault = lambda *_: Fault(503)
-    with pytest.raises(ClusterError, match="did not answer GET .*/configmaps/a .*503"):
+    with pytest.raises(ClusterError, match=r"did not answer GET .*/configmaps/a .*503"):
         api_of(cluster).get("configmaps", "a")
 
 
