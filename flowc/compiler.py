@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flowc import checks, frontend, graph, output, target
-from flowc.diagnostics import Diagnostic, has_errors, in_order
+from flowc.diagnostics import Diagnostic, OutputBug, has_errors, in_order
 from flowc.graph import Graph
 from flowc.ir import Flow
 from flowc.output import Artifact
@@ -47,9 +47,16 @@ def compile_flow(flow: Flow, shape: Graph, target_name: str, settings: Settings)
         return Compiled((), tuple(in_order(found)))
     lowered = chosen.lower(flow, shape, settings)
     found += lowered.diagnostics
-    written = output.write(lowered.documents, flow)
-    found += written.diagnostics
-    if not has_errors(found):
-        found += chosen.rules(flow, [a.object for a in written.artifacts], settings)
+    written = output.Written(())
+    try:
+        written = output.write(lowered.documents, flow, settings.templates)
+        found += written.diagnostics
+        if not has_errors(found):
+            found += chosen.rules(flow, [a.object for a in written.artifacts], settings)
+    except OutputBug as bug:
+        if not settings.templates:
+            raise
+        remedy = "mend the templates that `templates` names; without that setting flowc's own are used"
+        found.append(Diagnostic(output.OVERRIDDEN, f"the templates of your own give no right output: {bug}", help=remedy))
     artifacts = () if has_errors(found) else written.artifacts
     return Compiled(artifacts, tuple(in_order(found)))

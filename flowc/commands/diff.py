@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 @click.command("diff", cls=Command, short_help="Say what differs in meaning.")
+@with_settings
 @click.argument("files", nargs=-1, metavar="[FLOW.py]...")
 @click.option("--against", metavar="REV", help="The git revision to compare with (default: HEAD, where no --env is given).")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to write the differences.")
-@with_settings
 def diff_command(files: tuple[str, ...], against: str | None, form: str, **flags: Any) -> None:
     """Compare flows with what they were at a git revision, or the settings of --env with those without: steps, resources, images,
     schedules, parameters, settings. Without files, the flows that the settings file names. Exit code 1 where something differs.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from flowc.diagnostics import Code, Diagnostic, Example
@@ -98,6 +100,22 @@ def load(path: str, limit: int = SOURCE_LIMIT) -> bytes:
     if len(data) > limit:
         raise PathError(f"{name} is larger than {limit >> 20} MiB, which no flow is")
     return data
+
+
+@lru_cache(8)
+def texts_below(folder: str) -> Mapping[str, str]:
+    """The files of a folder and those below it, text by posix path in it. PathError where it is none, or a file is no text."""
+    if not os.path.isdir(folder):
+        raise PathError(f"{shown(folder)}: there is no such folder")
+    found = {}
+    for place, _, names in sorted(os.walk(folder)):
+        for name in sorted(names):
+            path = os.path.join(place, name)
+            try:
+                found[os.path.relpath(path, folder).replace(os.sep, "/")] = load(path).decode()
+            except UnicodeDecodeError as error:
+                raise PathError(f"{shown(path)} is no UTF-8 text") from error
+    return MappingProxyType(found)
 
 
 def decode(path: str, data: bytes) -> tuple[SourceFile | None, list[Diagnostic]]:

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 @click.command("graph", cls=Command, short_help="Print a flow's graph.")
+@with_settings
 @click.argument("flow", metavar="FLOW.py[:NAME]")
 @click.option(
     "--format", "form", type=click.Choice(["json", "dot", "mermaid"]), default="json", show_default=True, help="How to write the graph."
 )
 @with_report
-@with_settings
 def graph_command(flow: str, form: str, output_format: str, color: str, **flags: Any) -> None:
     """Print the graph of the flow in FLOW.py (the one called NAME, where it holds several). Where it has an error nothing is printed."""
     wanted = expand(flow)

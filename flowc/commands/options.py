@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowc import config
-from flowc.commands.files import PathError, above, load, shown
+from flowc.commands.files import PathError, above, load, shown, texts_below
 from flowc.config import Option, SettingsError
 from flowc.settings import Settings
 
@@ -37,9 +37,11 @@ class Command(click.Command):
 
 
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of every setting, and which settings file counts."""
+    """Add the options of every setting, and which settings file counts. An option of that name that the command has itself goes first."""
+    taken = {name for param in getattr(command, "__click_params__", ()) for name in param.opts}
     for option in reversed(config.OPTIONS):
-        command = _click_option(option)(command)
+        if option.flags.partition("/")[0] not in taken:
+            command = _click_option(option)(command)
     isolated = click.option("--isolated", is_flag=True, help="Read no settings file.")
     env = click.option("--env", metavar="NAME", help="The environment whose [tool.flowc.env.NAME] is laid over the other settings.")
     chosen = click.option(
@@ -143,6 +145,9 @@ class Source:
         named = {files[name]: path for name, path in values.get("config_files", {}).items()}
         if files:
             values["config_files"] = files
+        for option in config.OPTIONS:
+            if option.kind == "folder" and option.field in values:
+                values[option.field] = texts_below(values[option.field])
         return Settings(**values), named
 
     def ignored(self, path: str) -> tuple[str, ...]:
@@ -194,7 +199,10 @@ def _parsed(path: str, env: str | None) -> dict[str, Any] | None:
     """The values of one settings file, the files of configs as absolute paths (in the file they are relative to it)."""
     text = text_of(path)
     values = None if text is None else config.parse(text, shown(path), env)
+    folder = os.path.dirname(os.path.abspath(path))
+    for option in config.OPTIONS:
+        if values and option.kind == "folder" and option.field in values:
+            values[option.field] = os.path.join(folder, values[option.field])
     if values and "config_files" in values:
-        folder = os.path.dirname(os.path.abspath(path))
         values["config_files"] = {name: os.path.join(folder, file) for name, file in values["config_files"].items()}
     return values

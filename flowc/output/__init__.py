@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from flowc.diagnostics import Code, Diagnostic, Example, OutputBug
@@ -11,6 +11,7 @@ from flowc.output.dump import dump
 from flowc.output.parse import parse
 from flowc.output.render import render
 from flowc.output.validate import violations
+from flowc.settings import EMPTY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,6 +42,16 @@ class Hello(FlowSpec):
     return Example({"flow.py": text}, line=4, target="argo")
 
 
+_HELLO = _flow('"a"')
+_OWN = "argo/workflowtemplate.yaml.j2"
+OVERRIDDEN = Code(
+    "FC501",
+    "a template of one's own that gives no right manifest",
+    "What comes of overridden templates is judged like all output: it must be YAML, fit the schema of its kind, and pass the rules of "
+    "its engine.",
+    bad=replace(_HELLO, line=0, settings={"templates": {_OWN: "kind: WorkflowTemplate\nspec: 5\n"}}),
+    good=replace(_HELLO, line=0, settings={"templates": {_OWN: f'{{% extends "flowc/{_OWN}" %}}'}}),
+)
 NOT_TEXT = Code(
     "FC500",
     "text that no file can hold",
@@ -67,12 +78,15 @@ class Written:
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def write(documents: Sequence[Document], flow: Flow) -> Written:
-    """Render, judge and dump every document. OutputBug where flowc itself went wrong: an object that its schema refuses, too."""
+def write(documents: Sequence[Document], flow: Flow, own: Mapping[str, str] = EMPTY) -> Written:
+    """Render, judge and dump every document, by a team's `own` templates where there are any.
+
+    OutputBug where flowc itself (or such a template) went wrong: an object that its schema refuses, too.
+    """
     artifacts: list[Artifact] = []
     found: list[Diagnostic] = []
     for document in documents:
-        rendered = render(document.template, document.values)
+        rendered = render(document.template, document.values, own)
         try:
             rendered.encode()
         except UnicodeEncodeError as error:

@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING, Any
 from flowc import data
 from flowc.diagnostics import OutputBug
 from flowc.output.dump import escaped
+from flowc.settings import EMPTY
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def render(template: str, values: Mapping[str, Any]) -> str:
-    """The filled template. OutputBug where the template names a value that is not given, or a value is no JSON."""
+def render(template: str, values: Mapping[str, Any], own: Mapping[str, str] = EMPTY) -> str:
+    """The filled template. OutputBug where the template names a value that is not given, or a value is no JSON.
+
+    `own` are a team's templates by path: they stand in for flowc's, which they can extend as `flowc/PATH`.
+    """
     from jinja2 import TemplateError
 
     try:
-        return _environment().get_template(template).render(values)
+        return _environment(tuple(own.items())).get_template(template).render(values)
     except (TemplateError, TypeError, ValueError) as error:
         raise OutputBug(f"templates/{template}: {error}") from error
 
@@ -40,10 +44,26 @@ def _plain(value: Any) -> Any:
 
 
 @cache
-def _environment() -> Environment:
+def _environment(own: tuple[tuple[str, str], ...]) -> Environment:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    loader = FunctionLoader(lambda name: data.read(f"templates/{name}"))
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=loader, autoescape=False)
+    kind: type[Environment] = Environment
+    if own:
+        # a team's templates come with the repository, and need nothing of Python's
+        from jinja2.sandbox import SandboxedEnvironment
+
+        kind = SandboxedEnvironment
+    texts = dict(own)
+
+    def text(name: str) -> str | None:
+        if name in texts:
+            return texts[name]
+        try:
+            return data.read(f"templates/{name.removeprefix('flowc/')}")
+        except FileNotFoundError:
+            return None
+
+    loader = FunctionLoader(text)
+    environment = kind(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=loader, autoescape=False)
     environment.filters["tojson"] = tojson
     return environment

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from flowc.commands.files import texts_below
 from flowc.commands.options import Source, given, with_settings
 from flowc.config import OPTIONS, Option, Project, SettingsError, parse, project
 from flowc.settings import Settings
@@ -27,6 +29,8 @@ def _toml(option: Option) -> str:
         return f'{option.key} = {{ "a.b" = [1, {{ c = "d" }}] }}'
     if option.kind in ("map", "pairs"):
         return f'{option.key} = {{ a = "b" }}'
+    if option.kind == "folder":
+        return f'{option.key} = "{Path(__file__).parent / "snapshots"}"'
     return f"{option.key} = {json.dumps(option.choices[-1] if option.choices else 'text')}"
 
 
@@ -71,7 +75,8 @@ def test_reachable(option: Option) -> None:
     """Each setting can be given in a file and by a flag, to the same effect, which differs from the default."""
     values = parse(_toml(option), "flowc.toml")
     assert values is not None
-    by_file = Settings(**values)
+    given = {name: texts_below(value) if option.kind == "folder" else value for name, value in values.items()}
+    by_file = Settings(**given)
     by_flag = _settings("--isolated", *_flags(option, values[option.field]))
     assert getattr(by_flag, option.field) == getattr(by_file, option.field) != getattr(Settings(), option.field)
     others = [field.name for field in fields(Settings) if field.name != option.field]

@@ -70,7 +70,7 @@ MISREAD = {"y", "n", "yes", "no", "on", "off", "null", "nan", "inf"}
 @given(JSON, JSON, st.dictionaries(st.text(max_size=6).filter(lambda k: k not in ("name", "labels")), JSON, max_size=3))
 def test_values_stay_inside_their_places(a: Any, b: Any, m: dict[str, Any]) -> None:
     """Whatever the values hold, the object has the template's shape with exactly those values in it."""
-    value = parse(_environment().from_string(SHAPE).render(a=a, b=b, m=m), "shape")
+    value = parse(_environment(()).from_string(SHAPE).render(a=a, b=b, m=m), "shape")
     assert value == {
         "kind": "WorkflowTemplate",
         "metadata": {"name": a, "labels": b, **m},
@@ -139,7 +139,7 @@ def test_a_value_that_is_not_given_is_a_bug() -> None:
     """StrictUndefined: a template's typing error never renders as nothing."""
     for text in ("{{ a | tojson }}", "{{ a.b | tojson }}", "{% if a %}{% endif %}", "{% for x in a %}{% endfor %}"):
         with pytest.raises(Exception, match="undefined"):
-            _environment().from_string(text).render()
+            _environment(()).from_string(text).render()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), b"x", object(), {1, 2}])
@@ -158,7 +158,7 @@ def test_a_template_that_is_not_shipped_is_a_bug() -> None:
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda p: p.name)
 def test_values_enter_templates_through_tojson_only(path: Path) -> None:
     """Every `{{ }}` of every template is `... | tojson`, a macro's call, or indentation."""
-    tree = _environment().parse(path.read_text(encoding="utf-8"))
+    tree = _environment(()).parse(path.read_text(encoding="utf-8"))
     macros = {m.name for m in tree.find_all(nodes.Macro)} | {
         name if isinstance(name, str) else name[1] for imported in tree.find_all(nodes.FromImport) for name in imported.names
     }

@@ -1,0 +1,67 @@
+"""Facts about a team's own templates: they extend flowc's by blocks, and what they give is judged like all output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from cli.running import HELLO, flowc
+
+EXTENDED = """\
+{% extends "flowc/argo/workflowtemplate.yaml.j2" %}
+{% block spec %}
+{{ super() }}
+  ttlStrategy: {"secondsAfterCompletion": 86400}
+  podGC:
+    strategy: OnPodSuccess
+{% endblock %}
+"""
+
+
+@pytest.fixture
+def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A flow, and settings that name a folder of templates; the path of the one for WorkflowTemplates."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "flow.py").write_text(HELLO)
+    (tmp_path / "flowc.toml").write_text('templates = "ours"\n')
+    path = tmp_path / "ours" / "argo" / "workflowtemplate.yaml.j2"
+    path.parent.mkdir(parents=True)
+    return path
+
+
+def test_a_block_is_extended(team: Path) -> None:
+    """What a block adds stands in the manifest beside what flowc writes; everything else is as without it."""
+    team.write_text(EXTENDED)
+    ours = yaml.safe_load(flowc("compile", "flow.py", "--target", "argo").stdout)
+    assert ours["spec"].pop("ttlStrategy") == {"secondsAfterCompletion": 86400}
+    assert ours["spec"].pop("podGC") == {"strategy": "OnPodSuccess"}
+    assert ours == yaml.safe_load(flowc("compile", "flow.py", "--target", "argo", "--isolated").stdout)
+    assert flowc("compile", "flow.py", "--target", "argo", "--isolated", "--templates", "ours").stdout == flowc("compile", "flow.py", "--target", "argo").stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (EXTENDED.replace("secondsAfterCompletion", "secondsAfter"), "'secondsAfter' was unexpected"),
+        (EXTENDED.replace("OnPodSuccess", "{{ missing }}"), "'missing' is undefined"),
+        (EXTENDED.replace("{% endblock %}", ""), "templates/argo/workflowtemplate.yaml.j2"),
+        (EXTENDED.replace("  podGC:", "  podGC: ["), "templates/argo/workflowtemplate.yaml.j2: rendered line"),
+        (EXTENDED.replace("OnPodSuccess", "{{ ''.__class__.__mro__[1].__subclasses__() }}"), "is unsafe"),
+        ('{% extends "flowc/argo/none.j2" %}', "argo/none.j2"),
+    ],
+)
+def test_what_they_give_is_judged(team: Path, text: str, message: str) -> None:
+    """Wrong templates, unknown fields, text that is no YAML, reaching into Python: each is the user's mistake, told with its place."""
+    team.write_text(text)
+    told = flowc("compile", "flow.py", "--target", "argo", code=1).stderr
+    assert "error[FC501]" in told
+    assert message in told
+
+
+def test_a_folder_that_is_none(team: Path) -> None:
+    """A folder that is not there, or holds what is no text, is a mistake."""
+    team.write_bytes(b"\xff\xfe")
+    assert "ours/argo/workflowtemplate.yaml.j2 is no UTF-8 text" in flowc("compile", "flow.py", "--target", "argo", code=2).stderr
+    assert "there is no such folder" in flowc("compile", "flow.py", "--target", "argo", "--templates", "theirs", code=2).stderr
