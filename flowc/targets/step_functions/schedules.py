@@ -30,7 +30,7 @@ SPECIAL = {"day of the month": r"L|LW|(\d{1,2})W", "day of the week": r"L|([A-Z]
 BAD_LINE = Code(
     "FC478",
     "a schedule that AWS cannot keep",
-    "EventBridge Scheduler reads six cron fields, of which the day of the month or that of the week is `?`. Five-field lines are translated. "
+    "EventBridge Scheduler reads six cron fields, of which the day of the month or that of the week is `?`. Five fields are translated. "
     "One that names days of both kinds, either of which starts the flow in cron, has no form of AWS's.",
     bad=Example({"flow.py": sample("schedule", "@schedule(cron='0 10 13 * FRI')")}, line=4, target="step-functions"),
     good=Example({"flow.py": sample("schedule", "@schedule(cron='0 10 * * MON-FRI')")}, target="step-functions"),
