@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "compile": "flowc.commands.compile",
+    "config": "flowc.commands.config",
     "check": "flowc.commands.check",
     "diff": "flowc.commands.diff",
     "fix": "flowc.commands.fix",
     "graduate": "flowc.commands.graduate",
     "graph": "flowc.commands.graph",
     "explain": "flowc.commands.explain",
-    "targets": "flowc.commands.explain",
+    "targets": "flowc.commands.targets",
 }
 EXIT_CODES = """\b
 Exit codes:

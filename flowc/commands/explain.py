@@ -1,11 +1,10 @@
-"""In: `flowc explain FC203` or `flowc targets`. Out: the page of a code, the list of codes, or the targets with the versions they know."""
+"""In: `flowc explain FC203`. Out: the page of the code, or the list of codes."""
 
 from __future__ import annotations
 
 import click
 
-from flowc.config import OPTIONS, did_you_mean
-from flowc.settings import Settings
+from flowc.config import did_you_mean
 
 
 @click.command("explain", short_help="Explain a diagnostic.")
@@ -23,18 +22,3 @@ def explain_command(code: str | None) -> None:
         click.echo(page(REGISTRY[code.upper()]), nl=False)
     else:
         raise click.UsageError(f"there is no diagnostic {code!r}{did_you_mean(code, known)}")
-
-
-@click.command("targets", short_help="List the targets.")
-def targets_command() -> None:
-    """List what flowc compiles for, and the versions of each engine that it knows, the default marked."""
-    from flowc import target
-
-    by_field = {option.field: option for option in OPTIONS}
-    for name in target.names():
-        click.echo(f"{name}: {target.load(name).summary}")
-        field = f"{name.replace('-', '_')}_version"
-        if field in by_field:
-            default = getattr(Settings(), field)
-            versions = [f"{version} (default)" if version == default else version for version in by_field[field].choices]
-            click.echo(f"  versions, by --{by_field[field].key}: {', '.join(versions)}")

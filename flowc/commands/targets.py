@@ -1,0 +1,107 @@
+"""In: `flowc targets`, maybe with `--flow FLOW.py`. Out: the targets with the versions they know, or what of a flow each carries."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowc.commands.options import Command, Source, given, with_settings
+from flowc.config import OPTIONS
+from flowc.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowc.commands.session import Judged
+    from flowc.diagnostics import Diagnostic
+    from flowc.source import Reader
+
+
+@click.command("targets", cls=Command, short_help="List the targets, or what of a flow each carries.")
+@click.option("--flow", metavar="FLOW.py[:NAME]", help="Show which features of this flow each target carries, since which version.")
+@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Format of that table.")
+@with_settings
+def targets_command(flow: str | None, output_format: str, **flags: Any) -> None:
+    """List what flowc compiles for, and the versions of each engine that it knows, the default marked.
+
+    With --flow the flow is compiled for every target and version, and the table has what each of them said: a feature is carried, or
+    refused with the code that says why.
+    """
+    if flow is None:
+        click.echo("".join(_list()), nl=False)
+        return
+    from flowc.commands.session import Talk
+
+    sources = Source(given(flags), flags["settings"], flags["isolated"], flags["env"])
+    judged, text = _table(flow, sources, output_format)
+    Talk("full", "auto", sys.stderr).report([judged])
+    if judged.failed:
+        raise click.exceptions.Exit(1)
+    sys.stdout.buffer.write(text.encode())
+    sys.stdout.buffer.flush()
+
+
+def _list() -> Iterator[str]:
+    from flowc import target
+
+    for name in target.names():
+        yield f"{name}: {target.load(name).summary}\n"
+        known = versions(name)
+        if known:
+            default = getattr(Settings(), _field(name))
+            option = next(option for option in OPTIONS if option.field == _field(name))
+            listed = ", ".join(f"{version} (default)" if version == default else version for version in known)
+            yield f"  versions, by --{option.key}: {listed}\n"
+
+
+def _field(target: str) -> str:
+    """The setting that says which version of the target's engine to compile for."""
+    return f"{target.replace('-', '_')}_version"
+
+
+def versions(target: str) -> tuple[str, ...]:
+    """The versions of its engine that a target knows, oldest first; none where it knows but one."""
+    return next((tuple(option.choices) for option in OPTIONS if option.field == _field(target)), ())
+
+
+def _table(flow: str, sources: Source, form: str) -> tuple[Judged, str]:
+    """The verdict on the file by itself, and the tables of its flows where that has no error."""
+    from flowc.commands.files import Folder, expand, load, shown
+    from flowc.commands.session import judge_text
+    from flowc.report import support
+
+    wanted = expand(flow)
+    if len(wanted) != 1:
+        raise click.UsageError(f"{flow} names {len(wanted)} files; --flow takes one")
+    data, folder = load(wanted[0].path), os.path.dirname(wanted[0].path)
+    settings, named = sources.near(folder)
+    path, reader = shown(wanted[0].path), Folder(folder, named)
+    ignored = sources.ignored(wanted[0].path)
+    judged = judge_text(path, data, reader, settings, wanted[0].flow, ignored=ignored)
+    if judged.failed:
+        return judged, ""
+    tables = []
+    for each, graph in judged.checked.flows:
+        said = dict(_said(path, data, reader, settings, each.name, judged.found, ignored))
+        tables.append(support.table(each, graph, said))
+    return judged, support.dump(tables) if form == "json" else "\n".join(map(support.as_text, tables))
+
+
+def _said(
+    path: str, data: bytes, reader: Reader, settings: Settings, flow: str, before: tuple[Diagnostic, ...], ignored: tuple[str, ...]
+) -> Iterator[tuple[str, dict[str, list[Diagnostic]]]]:
+    """What every target said of the flow, by version, beyond what was known before any was asked."""
+    from flowc import target
+    from flowc.commands.session import judge_text
+
+    for name in target.names():
+        found = {}
+        for version in versions(name) or ("",):
+            chosen = replace(settings, **dict[str, Any]({_field(name): version})) if version else settings
+            said = judge_text(path, data, reader, chosen, flow, name, ignored=ignored).found
+            found[version] = [each for each in said if each not in before]
+        yield name, found
