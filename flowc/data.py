@@ -9,9 +9,15 @@ _PACKAGE = Path(__file__).resolve().parent
 ROOT = _PACKAGE / "_data" if (_PACKAGE / "_data").is_dir() else _PACKAGE.parent
 
 
+PLUGINS: list[Path] = []
+"""Packages of targets that are installed beside flowc, each with templates/ and schemas/ of its own."""
+
+
 def read(path: str) -> str:
-    """The text of the data file at a posix path below the root; FileNotFoundError where this installation lacks it (a bug)."""
-    return (ROOT / path).read_text(encoding="utf-8")
+    """The text of the data file at a posix path below the root, or a plug-in's; FileNotFoundError where none has it (a bug)."""
+    roots = (root for root in PLUGINS if (root / path).is_file())
+    own = ROOT / path
+    return (own if own.is_file() else next(roots, ROOT) / path).read_text(encoding="utf-8")
 
 
 def own(path: str) -> str:

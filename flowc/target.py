@@ -7,12 +7,17 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from flowc import data
 from flowc.diagnostics import Diagnostic
 from flowc.graph import Graph
 from flowc.ir import Flow
 from flowc.settings import Settings
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,9 @@ class Lowered:
 class Target:
     """A target is this value, named TARGET, in the package flowc.targets.<module>; it is found by name, there is no table.
 
+    A package of its own can bring one as an entry point of the group `flowc.targets`, which names the value; its folder has
+    `templates/<target>/` and `schemas/<target>/`, as flowc's own has.
+
     `check` says what of the flow cannot be carried (FC4). `lower` makes documents of a flow that passed. `rules` judges the
     finished objects as the engine would (names, references, sizes), in the order of the documents. `kubernetes`: the objects are
     Kubernetes', so that a folder of them is a kustomization, and they can be applied.
@@ -53,18 +61,43 @@ class Target:
     kubernetes: bool = True
 
 
+GROUP = "flowc.targets"
+
+
 def names() -> list[str]:
-    """The targets there are, sorted, as the command line spells them."""
-    package = importlib.import_module("flowc.targets")
-    return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(package.__path__))
+    """The targets there are, flowc's own and those of plug-ins, sorted, as the command line spells them."""
+    return sorted({*_own(), *(each.name for each in _plugins())})
+
+
+def exists(name: str) -> bool:
+    """Whether there is a target of that name. Plug-ins are looked for where flowc has none: that costs a cold start 10 ms."""
+    return name in _own() or any(each.name == name for each in _plugins())
 
 
 def load(name: str) -> Target:
-    """The target of that name; KeyError where there is none."""
-    if name not in names():
+    """The target of that name, flowc's own before a plug-in's; KeyError where there is none."""
+    if name in _own():
+        target: Target = importlib.import_module(f"flowc.targets.{name.replace('-', '_')}").TARGET
+        return target
+    plugin = next((each for each in _plugins() if each.name == name), None)
+    if plugin is None:
         raise KeyError(name)
-    target: Target = importlib.import_module(f"flowc.targets.{name.replace('-', '_')}").TARGET
+    target = plugin.load()
+    place = importlib.import_module(plugin.value.partition(":")[0]).__file__
+    if place is not None and (folder := Path(place).parent) not in data.PLUGINS:
+        data.PLUGINS.append(folder)
     return target
+
+
+def _own() -> list[str]:
+    package = importlib.import_module(GROUP)
+    return [m.name.replace("_", "-") for m in pkgutil.iter_modules(package.__path__)]
+
+
+def _plugins() -> list[EntryPoint]:
+    from importlib.metadata import entry_points
+
+    return sorted(entry_points(group=GROUP), key=lambda each: each.name)
 
 
 def short_hash(text: str, length: int = 8) -> str:

@@ -110,7 +110,7 @@ def known_target(ctx: click.Context, param: click.Parameter, value: str | None) 
     """A click callback: the name of a target that there is."""
     from flowc import target
 
-    if value is not None and value not in target.names():
+    if value is not None and not target.exists(value):
         hint = config.did_you_mean(value, target.names()) or f"; there are {', '.join(target.names())}"
         raise click.BadParameter(f"there is no target {value!r}{hint}", ctx, param)
     return value

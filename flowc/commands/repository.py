@@ -20,6 +20,7 @@ from flowc.commands.options import text_of
 from flowc.commands.session import Judged, Talk, judge_text, refuse_drift
 from flowc.config import Project, SettingsError
 from flowc.frontend.classes import NO_FLOW
+from flowc.target import exists as target_exists
 from flowc.target import load as load_target
 from flowc.target import names as target_names
 
@@ -124,7 +125,7 @@ def _repository(sources: Source, folder: str = os.curdir) -> Repository:
         where = shown(path) if path else "flowc.toml"
         raise SettingsError(f'name a flow, or say in {where} which are compiled: flows = ["flows/**/*.py"]')
     for name in project.targets:
-        if name not in target_names():
+        if not target_exists(name):
             hint = config.did_you_mean(name, target_names()) or f"; there are {', '.join(target_names())}"
             raise SettingsError(f"{shown(path)}: targets: there is no target {name!r}{hint}")
     return Repository(os.path.dirname(os.path.abspath(path)), project, sources)
