@@ -129,8 +129,7 @@ def _body(step: Step, nodes: int | None, settings: Settings, shared: Mapping[str
     asked, platform = merging.batch(step), settings.batch_platform
     fields = container(asked, platform, nodes is not None and nodes > 1)
     if "logConfiguration" not in fields and where.log_group:
-        options = {"awslogs-group": where.log_group, **({"awslogs-region": where.region} if where.region else {})}
-        fields["logConfiguration"] = {"logDriver": "awslogs", "options": options}
+        fields["logConfiguration"] = {"logDriver": "awslogs", "options": {"awslogs-group": where.log_group}}
     execution = asked["execution_role"] or (where.execution_role if platform == "fargate" else None)
     own = {**shared, **own_environment(step)}
     one = pods.given(

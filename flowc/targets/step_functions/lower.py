@@ -9,10 +9,8 @@ from flowc.diagnostics import Diagnostic
 from flowc.graph import Graph
 from flowc.ir import Flow
 from flowc.settings import Settings
-from flowc.target import Document, Lowered
-from flowc.targets.step_functions import hooks, machine, machine_check, names
-
-ASL = "step-functions/asl.json#StateMachine"
+from flowc.target import Lowered
+from flowc.targets.step_functions import hooks, machine_check, names, schedules, stack, triggers
 
 
 def check(flow: Flow, graph: Graph, settings: Settings) -> Sequence[Diagnostic]:
@@ -21,12 +19,12 @@ def check(flow: Flow, graph: Graph, settings: Settings) -> Sequence[Diagnostic]:
         *names.check(flow, settings),
         *machine_check.check(flow, settings),
         *hooks.check(flow, settings),
+        *schedules.check(flow),
+        *triggers.check(flow, settings),
         *scopes.check(flow, graph),
     ]
 
 
 def lower(flow: Flow, graph: Graph, settings: Settings) -> Lowered:
     """The documents of a flow that passed `check`."""
-    name = names.state_machine_name(flow, settings)
-    values = {"machine": machine.machine(flow, graph, settings)}
-    return Lowered((Document("step-functions/machine.json.j2", values, ASL, f"{name}.asl.json"),))
+    return Lowered(stack.documents(flow, graph, settings))
