@@ -87,8 +87,7 @@ class Lowering:
         graph, node = self.graph, self.graph.nodes[name]
         chain: list[tuple[str, State]] = []
         if node.loops:
-            first = states.begin(self.flow, self.settings) if name == graph.start else states.round_zero()
-            chain.append((self.enter(name), first))
+            chain.append((self.enter(name), states.round_zero()))
         chain.append((names.state(name), states.job(self.flow, graph, self.settings, name, self.definitions[name])))
         if states.asks(graph, name):
             chain.append((names.state(name, "outcome"), states.outcome(self.flow, graph, self.settings, name)))

@@ -26,7 +26,9 @@ GET = "arn:aws:states:::aws-sdk:s3:getObject"
 RUN = "States.Format('sfn-{}', $$.Execution.Name)"
 """Metaflow's id of the run. Inside a distributed Map the execution is another one, so the first state hands it down as `$.run`."""
 NOTHING = {"ResultSelector": {}, "ResultPath": "$.nothing"}
-SHORTEST_TIMEOUT = 60
+STARTUP = 300
+"""Seconds that a job may take beyond @timeout. Batch never tries a job again that it stopped itself, and it counts from the start of the
+container: so @timeout in the pod, which @retry and @catch hear of, must come first, and Batch only ends what does not listen."""
 # Batch takes 50 jobs a second from an account; what it refuses for another reason is refused again, within minutes.
 THROTTLED = {
     "ErrorEquals": ["Batch.AWSBatchException", "Batch.BatchException", "Batch.ServerException", "Batch.SdkClientException"],
@@ -72,7 +74,7 @@ def job(flow: Flow, graph: Graph, settings: Settings, name: str, definition: str
     node, step = graph.nodes[name], flow.steps[name]
     overrides = {"Command": jobs.command(flow, graph, name), "Environment": environment(flow, graph, settings, name)}
     parameters: State = {"JobName": names.job(flow, name), "JobDefinition": definition, "JobQueue": jobs.queue(flow, name)}
-    if name == graph.start and not node.loops:
+    if name == graph.start:
         parameters["Parameters"] = record(flow, settings)["Parameters"]
     if node.parallel_step:
         width = graph.nodes[node.in_funcs[0]].num_parallel
@@ -83,10 +85,8 @@ def job(flow: Flow, graph: Graph, settings: Settings, name: str, definition: str
     if retries(step).total:
         parameters["RetryStrategy"] = {"Attempts": retries(step).total + 1}
     if timeout_seconds(step) != DEFAULT_TIME_LIMIT:
-        # Batch takes no less than a minute; @timeout itself stops the step in time
-        parameters["Timeout"] = {"AttemptDurationSeconds": max(timeout_seconds(step), SHORTEST_TIMEOUT)}
-    first = name == graph.start and not node.loops
-    result: State = {"ResultSelector": {"run.$": RUN, "nothing": {}}} if first else NOTHING
+        parameters["Timeout"] = {"AttemptDurationSeconds": timeout_seconds(step) + STARTUP}
+    result: State = {"ResultSelector": {"run.$": RUN, "nothing": {}}} if name == graph.start else NOTHING
     return {"Type": "Task", "Resource": SUBMIT, "Parameters": parameters, **result, "Retry": [THROTTLED]}
 
 
@@ -94,7 +94,7 @@ def environment(flow: Flow, graph: Graph, settings: Settings, name: str) -> list
     """What the job definition cannot know: the run, the place in it, where the outcome goes, and what started the execution."""
     node = graph.nodes[name]
     first = name == graph.start
-    found = [_dynamic("FLOWC_RUN_ID", RUN if first and not node.loops else "$.run")]
+    found = [_dynamic("FLOWC_RUN_ID", RUN if first else "$.run")]
     if in_foreach(graph, node):
         found.append(_dynamic("FLOWC_PATH", "$.path"))
     if node.loops:
@@ -180,11 +180,6 @@ def round_zero() -> State:
 
 def next_round() -> State:
     return {"Type": "Pass", "Parameters": {"n.$": "States.MathAdd($.round.n, 1)"}, "ResultPath": "$.round"}
-
-
-def begin(flow: Flow, settings: Settings) -> State:
-    """The first state of a flow whose first step loops."""
-    return {"Type": "Pass", "Parameters": {"run.$": RUN, "round": {"n": 0}, "nothing": {}, **record(flow, settings)}}
 
 
 def branch_end() -> State:
