@@ -35,6 +35,10 @@ class ClusterError(Exception):
     """The cluster does not do what it is asked, in words for the user."""
 
 
+class FinalError(ClusterError):
+    """To try again later would end alike."""
+
+
 class RefusedError(ClusterError):
     """The API server's answer is no, and will be; `status` is the HTTP status, `reason` Kubernetes' own word (`AlreadyExists`)."""
 

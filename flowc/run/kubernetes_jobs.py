@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flowc.run import kubernetes_facts as facts
-from flowc.run.kubernetes_api import Api, ClusterError, Object, RefusedError
+from flowc.run.kubernetes_api import Api, ClusterError, FinalError, Object, RefusedError
 from flowc.run.kubernetes_facts import GAVE_UP, RESULTS, ROOM, Job, Pod
 from flowc.run.kubernetes_objects import Run, build, group_of, name, portions
 from flowc.run.kubernetes_view import FAILED, RETRIED, WAITS, Happened, Task, View, paths
@@ -42,7 +42,7 @@ class Work:
     halted: bool = False
 
     def __post_init__(self) -> None:
-        needed = {step["name"] for step in self.run.plan["steps"] if step["type"] in ("foreach", "split-switch")}
+        needed = {name for name, step in self.run.plan["steps"].items() if step["told"]}
         self.view = View(needed.__contains__)
 
     @property
@@ -73,13 +73,13 @@ class Work:
         if seen.what != LOST:
             return seen
         if seen.kind == "jobsets" and isinstance(seen.value, RefusedError) and seen.value.status == 404:
-            raise ClusterError("@parallel steps need JobSet (https://jobset.sigs.k8s.io), and the cluster has none") from seen.value
+            raise FinalError("@parallel steps need JobSet (https://jobset.sigs.k8s.io), and the cluster has none") from seen.value
         raise seen.value
 
     # --- launching ---
 
     def launch(self, step: str, tasks: Sequence[str], turn: str = "", size: int = 0) -> None:
-        """Jobs for the tasks of a step at these paths that are not under way; `size`: of a gang, how many nodes it has."""
+        """Jobs for the tasks of a step at these paths that are not under way; `size`: how many nodes a gang has, 0 else."""
         started = self.view.started()
         wanted = [path for path in tasks if (step, path, turn) not in started]
         more = {"generation": self.view.generation, "size": size}
@@ -99,7 +99,9 @@ class Work:
                 break
             except RefusedError as error:
                 if error.reason != "AlreadyExists":
-                    raise ClusterError(f"the step {group['step']} cannot be started: {error}") from error
+                    # a quota may have room again later
+                    kind = ClusterError if error.status == 403 and "quota" in str(error) else FinalError
+                    raise kind(f"the step {group['step']} cannot be started: {error}") from error
                 found = self.api.get(kind, made["metadata"]["name"])
             if found and "deletionTimestamp" not in found["metadata"]:
                 there = self._ours(found, group)
@@ -113,7 +115,7 @@ class Work:
         """A Job of the name, made by an earlier try of this or another coordinator; never one of another run."""
         job = facts.job(found)
         if job.group != group or any(job.labels.get(key) != value for key, value in self.run.labels.items()):
-            raise ClusterError(f"{job.name} exists in {self.api.namespace}, and is not of the run {self.run.run_id}: choose another run id")
+            raise FinalError(f"{job.name} exists in {self.api.namespace}, and is not of the run {self.run.run_id}: choose another run id")
         return found
 
     def _free(self, width: int, size: int) -> int:
@@ -189,7 +191,7 @@ class Work:
         for job in self.view.orphans():
             self.anew[job.name] = self.anew.get(job.name, 0) + 1
             if self.anew[job.name] > AGAIN:
-                raise ClusterError(f"the {job.kind} {job.name} was deleted {AGAIN} times")
+                raise FinalError(f"the {job.kind} {job.name} was deleted {AGAIN} times")
             self._create(dict(job.group))
 
     def _remember(self) -> None:
@@ -242,7 +244,7 @@ class Work:
         for job in self.view.failed_gangs():
             group, again = dict(job.group), job.group.get("again", 0)
             taken = any(pod.disrupted for pod in self.view.pods.values() if pod.job == job.name) and again < AGAIN
-            retries = next(step["retries"] for step in self.run.plan["steps"] if step["name"] == group["step"])
+            retries = self.run.plan["steps"][group["step"]]["retries"]
             attempt = group.get("attempt", 0)
             same = {**group, "again": again + 1}
             next_ = {key: value for key, value in group.items() if key != "again"} | {"attempt": attempt + 1}

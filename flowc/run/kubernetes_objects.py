@@ -82,7 +82,7 @@ def build(run: Run, group: Object, paths: Sequence[str], at_once: int) -> Object
     jobs.with_labels(made, run.labels)
     about.setdefault("annotations", {})[GROUP] = json.dumps(group, separators=(",", ":"))
     env = {"FLOWC_RUN_ID": run.run_id, **_place(group, paths)}
-    if step == run.plan["steps"][0]["name"] and run.parameters:
+    if step == run.plan["start"] and run.parameters:
         env["FLOWC_PARAMETERS"] = base64.b64encode(json.dumps(dict(run.parameters)).encode()).decode()
     if gang:
         size = int(group["size"])
