@@ -64,7 +64,7 @@ class Work:
             first.update({seen.kind: seen} if seen.what == ALL else {})
         jobs = [job for kind in ("jobs", "jobsets") if kind in first for job in first[kind].value.values() if job.group]
         failed = [job.group.get("generation", 0) for job in jobs if job.failed or job.ended == "failed" or job.gave_up]
-        self.view.generation = (1 + max(failed) if resume else 0) if failed else max((j.group.get("generation", 0) for j in jobs), default=0)
+            raise FinalError("@parallel steps need JobSet (https://jobset.sigs.k8s.io); the cluster has none") from seen.value
         happened = [h for seen in [*(first[kind] for kind in self.kinds), *rest] for h in self.view.take(seen)]
         self.halted = any(h.what == FAILED for h in happened)
         return [*happened, *self._settle()]
@@ -100,8 +100,8 @@ class Work:
             except RefusedError as error:
                 if error.reason != "AlreadyExists":
                     # a quota may have room again later
-                    kind = ClusterError if error.status == 403 and "quota" in str(error) else FinalError
-                    raise kind(f"the step {group['step']} cannot be started: {error}") from error
+                    wrong = ClusterError if error.status == 403 and "quota" in str(error) else FinalError
+                    raise wrong(f"the step {group['step']} cannot be started: {error}") from error
                 found = self.api.get(kind, made["metadata"]["name"])
             if found and "deletionTimestamp" not in found["metadata"]:
                 there = self._ours(found, group)
