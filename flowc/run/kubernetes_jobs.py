@@ -64,7 +64,8 @@ class Work:
             first.update({seen.kind: seen} if seen.what == ALL else {})
         jobs = [job for kind in ("jobs", "jobsets") if kind in first for job in first[kind].value.values() if job.group]
         failed = [job.group.get("generation", 0) for job in jobs if job.failed or job.ended == "failed" or job.gave_up]
-            raise FinalError("@parallel steps need JobSet (https://jobset.sigs.k8s.io); the cluster has none") from seen.value
+        newest = max((job.group.get("generation", 0) for job in jobs), default=0)
+        self.view.generation = max(newest, 1 + max(failed)) if resume and failed else newest
         happened = [h for seen in [*(first[kind] for kind in self.kinds), *rest] for h in self.view.take(seen)]
         self.halted = any(h.what == FAILED for h in happened)
         return [*happened, *self._settle()]
