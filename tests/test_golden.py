@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +18,11 @@ from flowc.report import Found, render
 from flowc.runtime import bootstrap_text
 from flowc.settings import Settings
 from flowc.source import SourceFile
+from flowc.targets.kubernetes.coordinator import library
 
 FIXTURES = Path(__file__).parent / "fixtures"
 CASES = sorted(p.parent for p in FIXTURES.glob("*/flow.py"))
-GOLDEN = {"argo": "argo.yaml", "step-functions": "stepfunctions.yaml"}
+GOLDEN = {"argo": "argo.yaml", "step-functions": "stepfunctions.yaml", "kubernetes": "kubernetes.yaml"}
 SETTINGS = {"events_event": "flow", "events_event_source": "webhook", "events_service_account": "argo-events"}
 
 
@@ -38,6 +40,15 @@ def _short(text: str, folder: Path) -> str:
     return text
 
 
+def _short_kubernetes(text: str) -> str:
+    """The output without flowc's own files in it, nor the hashes that change with them."""
+    files = {"bootstrap.py": bootstrap_text(), **{path.removeprefix("flowc/"): file for path, file in library().items() if file}}
+    for path, file in files.items():
+        text = text.replace(textwrap.indent(file, "    "), f"    (the text of flowc/{path})\n")
+    text = re.sub(r"\b(code|plan)-[0-9a-f]{8}\b", r"\1-(hash)", text)
+    return re.sub(r"(\nkind: Job\nmetadata:\n  name: [-a-z0-9]+)-[0-9a-f]{8}\n", r"\1-(hash)\n", text)
+
+
 def produced(folder: Path) -> dict[str, str]:
     """File name -> text, of all that a case gives: an output a target, or its diagnostics."""
     source = SourceFile("flow.py", (folder / "flow.py").read_text())
@@ -51,7 +62,9 @@ def produced(folder: Path) -> dict[str, str]:
             compiled = compile_flow(flow, graph, name, settings)
             problems = _text(compiled.diagnostics)
             found.update({f"{name}.diagnostics.txt": problems} if problems else {})
-            found.update({GOLDEN[name]: _short(stream(compiled.artifacts), folder)} if compiled.artifacts else {})
+            text = stream(compiled.artifacts)
+            short = _short_kubernetes(text) if name == "kubernetes" else _short(text, folder)
+            found.update({GOLDEN[name]: short} if compiled.artifacts else {})
     return found
 
 

@@ -10,7 +10,7 @@ the step is @parallel. `flowc.run.jobs.manifest(plan, step)` lays one over the o
 
       FLOWC_RUN_ID      always: `k8s-<run>`
       FLOWC_PATH        where the step stands in a foreach: `3-@` for the tasks `3-0`, `3-1`, ..., or `@` with FLOWC_PATHS;
-                        of a gang its own path (empty at the top level)
+                        of a gang its own path (unset at the top level)
       FLOWC_PATHS       a JSON list of whole paths, one an index, where the indexes are not those of one foreach in order
       FLOWC_ROUND       where the step loops
       FLOWC_PARAMETERS  of the first step: base64 of a JSON object, texts by name of the parameter; absent where all defaults count
@@ -79,7 +79,7 @@ def identity(flow: Flow, settings: Settings) -> dict[str, str]:
     return {
         "app.kubernetes.io/part-of": "metaflow",
         "app.kubernetes.io/managed-by": "flowc",
-        "flowc/flow": base(flow, settings),
+        "flowc.dev/flow": base(flow, settings),
     }
 
 
@@ -159,7 +159,7 @@ def _template(flow: Flow, graph: Graph, node: Node, settings: Settings, delivery
 def _of_step(step: Step) -> dict[str, Any]:
     """Labels and annotations of the step's Job and pods; the user's win, as in Metaflow."""
     asked = merging.kubernetes(step)
-    labels = {"flowc/step": label_value(step.name), **pods.labels(asked)}
+    labels = {"flowc.dev/step": label_value(step.name), **pods.labels(asked)}
     return {"labels": labels, "annotations": {"metaflow/step_name": step.name, **(asked["annotations"] or {})}}
 
 
@@ -200,7 +200,7 @@ def arguments(graph: Graph, node: Node, step: Step) -> list[str]:
     return runtime.arguments(
         graph,
         node.name,
-        path="$(FLOWC_PATH)" if node.parallel_step or node.scope else None,
+        path="$(FLOWC_PATH)" if (node.scope[:-1] if node.parallel_step else node.scope) else None,
         attempt="$(FLOWC_ATTEMPT)",
         user_retries=merging.retries(step).user,
         round="$(FLOWC_ROUND)" if node.loops else None,
