@@ -23,6 +23,8 @@ COMMANDS = {
     "graph": "flowc.commands.graph",
     "explain": "flowc.commands.explain",
     "targets": "flowc.commands.targets",
+    "init": "flowc.commands.init",
+    "completion": "flowc.commands.completion",
 }
 EXIT_CODES = """\b
 Exit codes:
@@ -83,6 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; nothing but a bug of Python itself escapes."""
+    if "_FLOWC_COMPLETE" in os.environ:
+        from flowc.commands.completion import answer
+
+        return answer()
     try:
         # not `flowc.main(...)`: that has its own exit codes for an interrupt and a broken pipe
         with flowc.make_context("flowc", list(sys.argv[1:] if arguments is None else arguments)) as ctx:
