@@ -33,11 +33,19 @@ def job_name(run: str, what: str, generation: int = 0) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """What a run has submitted: the name and description of the work, and its jobs, of which the first counts."""
+
+    what: str
+    about: Mapping[str, Any]
+    jobs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
-    """The notes on S3 about one run's jobs: `<prefix>/<what>/<generation>`. `settle` is in seconds."""
+    """The notes on S3 about one run's jobs: `<prefix>/<what>/<generation>`. `settle` and `look` are in seconds."""
 
     aws: Aws
-    queue: str
     bucket: str
     prefix: str
     run: str
@@ -45,53 +53,62 @@ class Ledger:
     look: float = 5.0
     me: str = field(default_factory=lambda: uuid.uuid4().hex)
 
-    def submit(self, what: str, job: Mapping[str, Any]) -> str:
-        """The id of the job for that work (a name within the run), submitted unless it was. `job`: SubmitJob's arguments but the name."""
+    def submit(self, what: str, about: Mapping[str, Any], job: Mapping[str, Any]) -> str:
+        """The id of the job for the work of that name, submitted unless it was. `about` is what `known` gives again.
+
+        `job` is SubmitJob's arguments without the job's name.
+        """
+        asked = {"about": dict(about), "queue": job["jobQueue"]}
         for generation in range(GENERATIONS):
             note, until = self._note(what, generation), self.aws.pace.clock() + self.settle / 3
-            if note is None and self.aws.claim(self.bucket, self._key(what, generation), self._body(by=self.me)):
-                found = self._send(what, generation, job, until)
+            if note is None and self.aws.claim(self.bucket, self._key(what, generation), _body(asked, by=self.me)):
+                found = self._send(what, generation, job, until, asked)
             elif note is None or "by" in note:
-                found = self._awaited(what, generation)
+                found = self._awaited(what, generation, asked)
             else:
                 found = note.get("job")
             if found:
                 return found
         raise AwsError(f"AWS Batch takes no job for {what}: {GENERATIONS} times it was throttled or its answer was lost")
 
-    def known(self) -> dict[str, list[str]]:
-        """The ids of all jobs that the run has submitted, by what they work on, the first first."""
+    def known(self) -> list[Noted]:
+        """What the run has submitted, by name, as far as it is noted or listed."""
         found: dict[str, dict[int, str]] = {}
+        about: dict[str, Mapping[str, Any]] = {}
         for key in self.aws.keys(self.bucket, f"{self.prefix}/"):
             what, _, number = key[len(self.prefix) + 1 :].rpartition("/")
             note = self._note(what, int(number)) or {}
-            listed = [note["job"]] if "job" in note else self.aws.named(self.queue, job_name(self.run, what, int(number)))
+            listed = [note["job"]] if "job" in note else self._listed(what, int(number), note) if "by" in note else []
             found.setdefault(what, {}).update((int(number), job) for job in listed[:1])
-        return {what: [jobs[number] for number in sorted(jobs)] for what, jobs in found.items() if jobs}
+            about[what] = note.get("about", {})
+        return [Noted(what, about[what], tuple(jobs[n] for n in sorted(jobs))) for what, jobs in sorted(found.items()) if jobs]
 
-    def _send(self, what: str, generation: int, job: Mapping[str, Any], until: float) -> str | None:
+    def _send(self, what: str, generation: int, job: Mapping[str, Any], until: float, asked: Mapping[str, Any]) -> str | None:
         """Submit what was announced just now; None where that did not happen, or cannot be told after all."""
         try:
             found = self.aws.submit(until, jobName=job_name(self.run, what, generation), **job)
         except Unsure:
-            return self._awaited(what, generation)
-        self.aws.write(self.bucket, self._key(what, generation), self._body(**({"job": found} if found else {"none": True})))
+            return self._awaited(what, generation, asked)
+        self.aws.write(self.bucket, self._key(what, generation), _body(asked, **({"job": found} if found else {"none": True})))
         return found
 
-    def _awaited(self, what: str, generation: int) -> str | None:
+    def _awaited(self, what: str, generation: int, asked: Mapping[str, Any]) -> str | None:
         """The job of a note that has no id, once it is noted or listed; None when that takes longer than it can."""
         end = self.aws.pace.clock() + self.settle
         while True:
             note = self._note(what, generation) or {}
             if "by" not in note:
                 return note.get("job")
-            listed = self.aws.named(self.queue, job_name(self.run, what, generation))
+            listed = self._listed(what, generation, asked)
             if listed:
-                self.aws.write(self.bucket, self._key(what, generation), self._body(job=listed[0]))
+                self.aws.write(self.bucket, self._key(what, generation), _body(asked, job=listed[0]))
                 return listed[0]
             if self.aws.pace.clock() > end:
                 return None
             self.aws.pace.sleep(self.look)
+
+    def _listed(self, what: str, generation: int, asked: Mapping[str, Any]) -> list[str]:
+        return self.aws.named(asked["queue"], job_name(self.run, what, generation))
 
     def _key(self, what: str, generation: int) -> str:
         return f"{self.prefix}/{what}/{generation}"
@@ -100,6 +117,6 @@ class Ledger:
         body = self.aws.read(self.bucket, self._key(what, generation))
         return None if body is None else dict(json.loads(body))
 
-    @staticmethod
-    def _body(**said: Any) -> bytes:
-        return json.dumps(said).encode()
+
+def _body(asked: Mapping[str, Any], **said: Any) -> bytes:
+    return json.dumps({**asked, **said}).encode()

@@ -42,13 +42,14 @@ class Job:
 @dataclass
 class World:
     """`work` is what a container does: it is given the Task and returns an exit code. A job runs when `takes` seconds have passed; it is listed
-    `hidden` seconds after it was submitted. `faults`: number of a call -> one of FAULTS; calls are counted over all clients.
+    `hidden` seconds after it was submitted. `slow`: step -> seconds instead of `takes`. `faults`: number of a call -> one of FAULTS; calls are counted over all clients.
     """
 
     work: Callable[[Task], int]
     takes: float = 2.0
     hidden: float = 20.0
     faults: dict[int, str] = field(default_factory=dict)
+    slow: dict[str, float] = field(default_factory=dict)
     now: float = 1_000_000.0
     calls: Counter[str] = field(default_factory=Counter)
     jobs: dict[str, Job] = field(default_factory=dict)
@@ -68,7 +69,8 @@ class World:
     def live(self) -> None:
         """Let every job that is due run."""
         for job in self.jobs.values():
-            if self.now < job.created + self.takes or job.stopped:
+            takes = self.slow.get(job.request.get("tags", {}).get("flowc/step", ""), self.takes)
+            if self.now < job.created + takes or job.stopped:
                 continue
             allowed = int(job.request.get("retryStrategy", {}).get("attempts", 1))
             for task in job.tasks:

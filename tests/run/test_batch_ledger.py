@@ -9,14 +9,14 @@ import pytest
 from run.batch_fake import FAULTS, Killed, World
 
 from flowc.run.batch_api import AwsError
-from flowc.run.batch_ledger import NAME_LIMIT, Ledger, job_name
+from flowc.run.batch_ledger import NAME_LIMIT, Ledger, Noted, job_name
 
 JOB = {"jobQueue": "queue", "jobDefinition": "definition"}
 WORK = ("start", "work/3-0", "join")
 
 
 def ledger(world: World) -> Ledger:
-    return Ledger(world.aws(), "queue", "bucket", "prefix/run/_jobs", "run")
+    return Ledger(world.aws(), "bucket", "prefix/run/_jobs", "run")
 
 
 def until_done(world: World) -> tuple[dict[str, str], int]:
@@ -24,7 +24,7 @@ def until_done(world: World) -> tuple[dict[str, str], int]:
     for died in itertools.count():
         with contextlib.suppress(Killed):
             book = ledger(world)
-            return {what: book.submit(what, JOB) for what in WORK}, died
+            return {what: book.submit(what, {}, JOB) for what in WORK}, died
     raise AssertionError
 
 
@@ -57,14 +57,14 @@ def test_two_faults_in_a_row() -> None:
 def test_a_job_is_not_submitted_again() -> None:
     """Asked again, also by another coordinator, the ledger gives the job that there is."""
     world = World(lambda _: 0)
-    assert [ledger(world).submit("start", JOB) for _ in range(3)] == ["job-0"] * 3
-    assert ledger(world).known() == {"start": ["job-0"]}
+    assert [ledger(world).submit("start", {"step": "start"}, JOB) for _ in range(3)] == ["job-0"] * 3
+    assert ledger(world).known() == [Noted("start", {"step": "start"}, ("job-0",))]
 
 
 def test_a_coordinator_that_slept_submits_nothing() -> None:
     """Who was stopped between its note and SubmitJob is late, for another may have taken its place: it makes a new note first."""
     world = World(lambda _: 0, faults={2: "asleep"})
-    assert ledger(world).submit("start", JOB) == "job-0"
+    assert ledger(world).submit("start", {"step": "start"}, JOB) == "job-0"
     assert [job.request["jobName"] for job in world.jobs.values()] == [job_name("run", "start", 1)]
 
 
@@ -73,7 +73,7 @@ def test_throttled_for_good() -> None:
     world = World(lambda _: 0, faults={})
     world.faults = dict.fromkeys(range(1, 5000), "throttled")
     with pytest.raises(AwsError, match="TooManyRequests"):
-        ledger(world).submit("start", JOB)
+        ledger(world).submit("start", {"step": "start"}, JOB)
     assert world.calls.total() < 50
 
 
