@@ -17,7 +17,7 @@ import flowc
 ROOT = Path(__file__).resolve().parents[1]
 FILE_LINES, FUNCTION_LINES = 400, 50
 FOREIGN = ("fixtures", "flows", "__pycache__")  # flows stand as users write them
-HEAVY = {"yaml", "jinja2", "jsonschema", "jsonschema_rs", "libcst", "kubernetes", "metaflow", "requests", "tomli"}
+HEAVY = {"yaml", "jinja2", "jsonschema", "jsonschema_rs", "libcst", "kubernetes", "metaflow", "requests", "tomli", "tomlkit"}
 PARTS = ("flowc", "tools", "tests", "benchmarks")
 FILES = sorted(p for part in PARTS for p in (ROOT / part).rglob("*.py") if not set(FOREIGN) & set(p.relative_to(ROOT).parts))
 PACKAGE = [p for p in FILES if p.is_relative_to(ROOT / "flowc")]

@@ -1,4 +1,4 @@
-"""In: the diagnostic codes and settings that flowc declares. Out: docs/diagnostics/, docs/reference.md; or, with --check, what is stale."""
+"""In: codes, settings and outputs that flowc declares. Out: docs/diagnostics/, docs/reference.md and the like; or, with --check, what is stale."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def pages() -> dict[str, str]:
     from flowc.report.page import index, page
 
     codes = [REGISTRY[code] for code in sorted(known_codes())]
-    texts = {"reference.md": settings(), "diagnostics/README.md": index(codes)}
+    texts = {"reference.md": settings(), "terraform-outputs.md": outputs(), "diagnostics/README.md": index(codes)}
     return texts | {f"diagnostics/{code.id}.md": page(code) for code in codes}
 
 
@@ -42,6 +42,29 @@ def settings() -> str:
             choices = f" One of {', '.join(option.choices)}." if option.choices else ""
             rows.append(f"| `{option.key}` | `{flag}` | {shown} | {option.help}{choices} |")
         parts += [f"## {topic}", "\n".join(rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def outputs() -> str:
+    """The page of the outputs of Terraform that `flowc config import` reads."""
+    from flowc.commands.importing import OUTPUTS, PEOPLE
+    from flowc.config import OPTIONS
+
+    keys = {option.field: option.key for option in OPTIONS}
+    rows = ["| Output | Of | Setting | Manifests | Must be there | |", "|---|---|---|---|---|---|"]
+    for output in OUTPUTS:
+        setting = f"`{keys[output.setting]}`" if output.setting else ""
+        marks = ("yes" if output.manifests else "", "yes" if output.needed else "")
+        rows.append(f"| `{output.name}` | {', '.join(output.of)} | {setting} | {' | '.join(marks)} | {output.what} |")
+    parts = [
+        "# Terraform's outputs",
+        "What `terraform output -json | flowc config import -` reads; a root of your own that has these outputs works as the examples do. "
+        "`datastore` becomes `s3`. Outputs with \"yes\" under Manifests also go into the two files of `--manifests`: the ConfigMap "
+        "`metaflow-config` and the service accounts. [terraform.md](terraform.md) says how they come about.",
+        "\n".join(rows),
+        f"For people, and read by nothing: {', '.join(f'`{name}`' for name in PEOPLE)}. Any other output is passed over with a note, a "
+        "sensitive one too.",
+    ]
     return "\n\n".join(parts) + "\n"
 
 
