@@ -283,10 +283,12 @@ class Work:
             if not stopped:
                 self._patch(job, self._stop(job), replace(job, parallelism=0, suspended=job.suspended or job.kind == "jobsets"))
 
-    def expire(self, seconds: int) -> None:
-        """Have the cluster remove the run's Jobs so many seconds after their ends."""
-        for job in list(self.view.jobs.values()):
+    def expire(self, seconds: int) -> Job | None:
+        """Have the cluster remove the run's Jobs so many seconds after their ends; the youngest of them that ended."""
+        ended = sorted((job for job in self.view.jobs.values() if job.ended), key=lambda job: (job.created, job.name))
+        for job in ended:
             self._patch(job, {"spec": {"ttlSecondsAfterFinished": seconds}}, job)
+        return ended[-1] if ended else None
 
     def close(self) -> None:
         for watcher in self.watchers:
