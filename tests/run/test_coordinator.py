@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from run.world import FakeExecutor, World, planned, reference
+from strategies import flows
 
 from flowc import frontend, graph
 from flowc.deployment import scopes
 from flowc.run.coordinator import Coordinator, StuckError, lead
-from flowc.run.executor import Failed, Finished, Group, Retried, Running, Task
+from flowc.run.executor import Finished, Group, Retried, Running, Task
 from flowc.settings import Settings
 from flowc.source import SourceFile
-from strategies import flows
 
 HEAD = "from metaflow import FlowSpec, step\n\n\nclass Made(FlowSpec):\n"
 
@@ -29,7 +29,7 @@ def flow(**steps: str) -> str:
         tail = {
             "stop": "pass",
             "foreach": f"self.next(self.{targets[0]}, foreach='items')" if targets else "",
-            "switch": "self.next({%s}, condition='c')" % ", ".join(f"'{t}': self.{t}" for t in targets),
+            "switch": "self.next({" + ", ".join(f"'{t}': self.{t}" for t in targets) + "}, condition='c')",
         }.get(kind, f"self.next({', '.join(f'self.{t}' for t in words.split())})")
         text += f"    @step\n    def {name}(self{', inputs' if name.startswith('join') else ''}):\n        self.items = self.c = 1\n        {tail}\n\n"
     return text
@@ -89,20 +89,20 @@ def test_a_coordinator_that_dies_is_replaced(made: Any, seed: int, grouped: bool
     """Killed before and after each of its operations, again and again, and started anew from recover(): the same tasks, each once."""
     if not carried(made.text):
         return
-    world, dice, lives = World(planned(made.text), seed), random.Random(seed), 0
+    world, dice = World(planned(made.text), seed), random.Random(seed)
 
     def fate(_: str) -> None:
         if dice.random() < 0.4:
             raise Killed
 
-    for lives in range(5000):
+    for _ in range(5000):
         try:
             done = lead(world.plan, FakeExecutor(world, dice.randrange, grouped, fate))
             break
         except Killed:
             continue
 
-    assert done.finished, lives
+    assert done.finished
     assert set(world.started) == set(reference(world))
     assert set(world.started.values()) == {1}
 
@@ -261,7 +261,6 @@ def test_a_case_that_the_flow_lacks_is_a_failure() -> None:
 
 def test_a_lost_fact_is_not_waited_for() -> None:
     """Where no task runs and none can start, the coordinator says so instead of waiting for ever."""
-
     plan = planned(SWITCHED)
     plan["steps"]["end"]["arrivals"] = [["end"]]
     world = World(plan, widest=1)

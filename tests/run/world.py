@@ -81,7 +81,7 @@ class FakeExecutor:
     world: World
     pick: Callable[[int], int]
     grouped: bool = False
-    before: Callable[[str], None] = lambda what: None
+    before: Callable[[str], None] = lambda _: None
     seen: int = 0
     cancelled: bool = False
 
