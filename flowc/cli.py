@@ -17,6 +17,8 @@ COMMANDS = {
     "compile": "flowc.commands.compile",
     "config": "flowc.commands.config",
     "check": "flowc.commands.check",
+    "apply": "flowc.commands.apply",
+    "delete": "flowc.commands.delete",
     "diff": "flowc.commands.diff",
     "fix": "flowc.commands.fix",
     "graduate": "flowc.commands.graduate",
