@@ -234,7 +234,7 @@ def connect(namespace: str | None = None, context: str | None = None) -> Api:
     try:
         client, config = import_module("kubernetes.client"), import_module("kubernetes.config")
     except ImportError as error:
-        raise ClusterError("the package `kubernetes` is missing: install it (`pip install kubernetes`)") from error
+        raise ClusterError("the package `kubernetes` is missing: install it (`pip install 'flowc[kubernetes]'`)") from error
     settings = client.Configuration()
     try:
         if "KUBERNETES_SERVICE_HOST" in os.environ and context is None and "KUBECONFIG" not in os.environ:
