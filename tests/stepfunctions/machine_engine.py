@@ -55,7 +55,7 @@ def tasks_at(parameters: Mapping[str, Any]) -> tuple[list[str], dict[str, str], 
 class Engine:
     """Executes states as Step Functions does, JSONPath mode, and remembers for each task what had ended for certain before it began.
 
-    Jobs of the steps and hooks named in `failing` fail. `hooks` are the exit hooks that ran.
+    Jobs of the steps and hooks named in `failing` fail. `hooks` are the exit hooks that ran, `events` what was told.
     """
 
     run: Run
@@ -65,6 +65,7 @@ class Engine:
     left: int = 20_000
     failing: frozenset[str] = frozenset()
     hooks: list[str] = field(default_factory=list)
+    events: list[Any] = field(default_factory=list)
 
     def body(self, body: Mapping[str, Any], data: Any, knows: frozenset[Task], execution: str = EXECUTION) -> tuple[Any, frozenset[Task]]:
         """The output of a machine, branch or item, and all tasks that have ended when it has."""
@@ -113,6 +114,12 @@ class Engine:
         parameters = _template(state["Parameters"], data, context)
         if state["Resource"].endswith(":s3:getObject"):
             return {"Body": self.objects[parameters["Bucket"], parameters["Key"]]}, knows
+        if state["Resource"].endswith(":events:putEvents"):
+            (event,) = parameters["Entries"]
+            self.events.append(event["Detail"])
+            if "Announce" in self.failing:
+                raise Failed("EventBridge.Failed", "no bus")
+            return {}, knows
         assert state["Resource"].endswith(":batch:submitJob.sync")
         return self._job(parameters, knows)
 
@@ -268,6 +275,7 @@ def play(machine: Mapping[str, Any], run: Run, left: int = 20_000) -> Engine:
     engine = Engine(run, left=left)
     engine.body(machine, engine.input, frozenset())
     assert set(engine.started) == set(run.ran)
+    assert len(engine.events) == ("putEvents" in json.dumps(machine))
     parents, before = run.parents(), ancestors(run)
     for task, rounds in engine.started.items():
         assert [each.turn for each in rounds] == list(range(run.rounds[task] + 1)), task

@@ -198,6 +198,21 @@ def test_a_hook_runs_as_the_first_step_does() -> None:
     assert len({each.body["jobDefinitionName"] for each in made.values()}) == 3
 
 
+@pytest.mark.parametrize(("failing", "told"), [([], 1), (["Announce"], 1), (["start"], 0)])
+def test_the_end_is_announced_where_there_is_one(failing: list[str], told: int) -> None:
+    """A run that succeeded tells once which run it was, and stays a success where nobody hears it; one that failed tells nothing."""
+    graph, found = machine_of(flow("start: self.end", "end"))
+    engine = Engine(imagine(graph, random.Random(0)), failing=frozenset(failing))
+    if told:
+        engine.body(found, {}, frozenset())
+        assert [(each["name"], each["payload"]["pathspec"]) for each in engine.events] == [("metaflow.Hello.end", "Hello/sfn-42/end/end")]
+    else:
+        with pytest.raises(Failed):
+            engine.body(found, {}, frozenset())
+        assert not engine.events
+    assert "putEvents" not in json.dumps(machine_of(flow("start: self.end", "end"), Settings(auto_emit_events=False))[1])
+
+
 # --- names and refusals ----------------------------------------------------------------------------------------------
 
 
@@ -226,7 +241,7 @@ def test_states_have_short_names_of_their_own() -> None:
     long = [f"{'x' * 85}_{n}" for n in range(2)]
     loop = f"{{True: self.{long[0]}, False: self.{long[1]}}}, condition='c'"
     _, found = machine_of(flow(f"start: self.{long[0]}", f"{long[0]}: {loop}", f"{long[1]}: self.end", "end"))
-    assert len(found["States"]) == 9
+    assert len(found["States"]) == 11
     assert max(map(len, found["States"])) == 80
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from flowc.deployment.hooks import hooks as hooks_of
-from flowc.targets.step_functions import hooks, jobs, names, states
+from flowc.targets.step_functions import hooks, jobs, names, states, triggers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from flowc.settings import Settings
 
 State = dict[str, Any]
+# Names of steps have no capital letters, so these are no step's.
+ANNOUNCE, UNHEARD = "Announce", "Announce unheard"
 
 
 def machine(flow: Flow, graph: Graph, settings: Settings) -> State:
@@ -49,6 +51,7 @@ class Lowering:
     def __init__(self, flow: Flow, graph: Graph, settings: Settings) -> None:
         self.flow, self.graph, self.settings = flow, graph, settings
         self.definitions = jobs.by_step(flow, graph)
+        self.announcement = triggers.announcement(flow, graph, settings)
         self.place = {name: number for number, name in enumerate(graph.order)}
 
     def body(self, entry: str, stop: str | None) -> State:
@@ -105,12 +108,17 @@ class Lowering:
             yield from self.choice(name, stop)
         else:
             yield here, {**state, **self.onward(name, stop)}
+            if self.announcement and not self.after(name):
+                # a run that nobody hears of has succeeded all the same
+                unheard = {"Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.nothing", "Next": UNHEARD}]}
+                yield ANNOUNCE, {**self.announcement, **unheard, "End": True}
+                yield UNHEARD, {"Type": "Succeed"}
 
     def onward(self, name: str, stop: str | None) -> State:
         """What the last state of a step says of what follows."""
         after = self.after(name)
         if not after:
-            return {"End": True}
+            return {"Next": ANNOUNCE} if self.announcement else {"End": True}
         return {"OutputPath": "$.nothing", "End": True} if after[0] == stop else {"Next": self.enter(after[0])}
 
     def choice(self, name: str, stop: str | None) -> Iterator[tuple[str, State]]:
