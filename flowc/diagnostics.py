@@ -21,7 +21,8 @@ class Severity(str, Enum):
 class Example:
     """A flow that shows a code at work. `files`: path -> text (or bytes, for what is no text); `flow` names the one to compile.
 
-    `settings` are fields of `flowc.settings.Settings` by name; `target` is compiled when set, else the flow is only checked.
+    `settings` are fields of `flowc.settings.Settings` by name; `target` is compiled when set, else the flow is only checked; `on`
+    names the executor of `flowc run` that judges it as well.
     `line` is the line on which the code must be reported (of the bad example; 0: it has no line).
     """
 
@@ -29,6 +30,7 @@ class Example:
     line: int = 0
     flow: str = "flow.py"
     target: str | None = None
+    on: str | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -39,7 +41,7 @@ REGISTRY: dict[str, Code] = {}
 class Code:
     """A kind of diagnostic. Constructing one registers it; the same id twice is a bug.
 
-    Ranges: FC1 reading, FC2 graph, FC3 decorators and values, FC4 a target cannot carry it, FC5 output, FC9 a bug of flowc.
+    Ranges: FC1 reading, FC2 graph, FC3 decorators and values, FC4 a target cannot carry it, FC5 output, FC6 a run, FC9 a bug of flowc.
     `title` is a short name for the page; `why` explains the rule; `bad` must report this code, `good` must report nothing.
     """
 

@@ -17,6 +17,7 @@ RANGES = {
     "FC3": "Decorators, values and parameters",
     "FC4": "A target cannot carry it",
     "FC5": "Output",
+    "FC6": "Running",
     "FC9": "Bugs of flowc",
 }
 LANGUAGES = {"py": "python", "json": "json", "toml": "toml", "yaml": "yaml", "yml": "yaml"}
@@ -40,6 +41,8 @@ def _example(example: Example) -> Iterator[str]:
         yield "\n".join(["```toml", "[tool.flowc]", *lines, "```"])
     if example.target:
         yield f"With `--target {example.target}`:"
+    if example.on:
+        yield f"With `flowc run --on {example.on}`:"
     for path, content in example.files.items():
         text = content if isinstance(content, str) else _readable(content)
         lines = text.rstrip("\n").split("\n")

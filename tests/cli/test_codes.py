@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -36,7 +37,12 @@ def _reported(example: Example) -> list[Diagnostic]:
         flow=name or None,
         target=example.target,
     )
-    return list(judged.found)
+    found = list(judged.found)
+    if example.on:
+        check = importlib.import_module(f"flowc.run.{example.on}_check").check
+        settings = Settings(**dict(example.settings))  # type: ignore[arg-type]
+        found += [each for flow, graph in judged.checked.flows for each in check(flow, graph, settings)]
+    return found
 
 
 @pytest.fixture(params=CODES)

@@ -168,7 +168,7 @@ def test_what_runs_is_ended_when_the_run_fails() -> None:
 
 def test_retries_are_batchs() -> None:
     """@retry becomes the attempts of the job, and an attempt that failed is told while the next one runs."""
-    run = Run("retries", lambda task: 2, fails=lambda task, attempt: int(task.step == "start" and attempt == 0))
+    run = Run("retries", lambda _: 2, fails=lambda task, attempt: int(task.step == "start" and attempt == 0))
     coordinator, _ = run.to_the_end()
     assert coordinator.finished
     start = next(iter(run.world.jobs.values())).request
