@@ -299,8 +299,8 @@ def wait(o, store):
 
 
 def finished(o, store, me):
-    """Whether the task ran already. `--tell` asks for the outcome of one that did."""
-    ran = bool(store.done([(o.step, me)]))
+    """Whether the task succeeded already; failed attempts count as done to Metaflow. `--tell` asks for the outcome of one that did."""
+    ran = bool(store.done([(o.step, me)])) and store.flow.get_task_datastore(store.run, o.step, me).get("_task_ok")
     if o.tell and not ran:
         raise PodError("the task %s of the run %s has not finished" % (me, store.run))
     return ran
