@@ -17,7 +17,7 @@ def check(flow: Flow, graph: Graph, settings: Settings) -> Sequence[Diagnostic]:
     """FC4: what of the flow Step Functions and AWS Batch cannot carry, and which settings they lack."""
     return [
         *names.check(flow, settings),
-        *machine_check.check(flow, settings),
+        *machine_check.check(flow, graph, settings),
         *hooks.check(flow, settings),
         *schedules.check(flow),
         *triggers.check(flow, settings),

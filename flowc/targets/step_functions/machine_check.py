@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from flowc.deployment.samples import sample
 from flowc.diagnostics import Code, Diagnostic, Example, Severity
+from flowc.ir import NumParallel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flowc.graph import Graph
     from flowc.ir import Flow
     from flowc.settings import Settings
     from flowc.source import Span
@@ -42,10 +44,49 @@ NOT_S3 = Code(
     good=Example({"flow.py": sample()}, target="step-functions", settings={"datastore": "s3", "datastore_root": "s3://b/metaflow"}),
 )
 
+_GANG = """\
+from metaflow import FlowSpec, parallel, step
 
-def check(flow: Flow, settings: Settings) -> list[Diagnostic]:
-    """All of it, at the decorator or the class."""
-    return [*_pauses(flow), *_texts(flow, settings), *_datastore(flow, settings)]
+
+class Hello(FlowSpec):
+    @step
+    def start(self):
+        self.next(self.work, num_parallel=%s)
+
+    @parallel
+    @step
+    def work(self):
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+"""
+UNKNOWN_WIDTH = Code(
+    "FC457",
+    "a gang whose size only the run knows",
+    "The number of nodes stands in the job definition. Step Functions cannot change it for a job that it waits for.",
+    bad=Example({"flow.py": _GANG % "self.count"}, line=7, target="step-functions"),
+    good=Example({"flow.py": _GANG % "4"}, target="step-functions"),
+)
+
+
+def check(flow: Flow, graph: Graph, settings: Settings) -> list[Diagnostic]:
+    """All of it, at the decorator, the step or the class."""
+    return [*_pauses(flow), *_gangs(flow, graph), *_texts(flow, settings), *_datastore(flow, settings)]
+
+
+def _gangs(flow: Flow, graph: Graph) -> Iterator[Diagnostic]:
+    for name in graph.order:
+        transition = flow.steps[name].transition
+        if isinstance(transition, NumParallel) and transition.count is None:
+            text = f"how many nodes `{transition.target}` has, only the run knows"
+            remedy = "write the number, or let a foreach run the tasks where they need not talk to one another"
+            yield Diagnostic(UNKNOWN_WIDTH, text, transition.span, help=remedy)
 
 
 def _pauses(flow: Flow) -> Iterator[Diagnostic]:
