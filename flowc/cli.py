@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "compile": "flowc.commands.compile",
+    "run": "flowc.commands.run",
     "config": "flowc.commands.config",
     "check": "flowc.commands.check",
     "apply": "flowc.commands.apply",
@@ -31,7 +32,7 @@ COMMANDS = {
 EXIT_CODES = """\b
 Exit codes:
   0    done
-  1    the flow has errors; nothing was written
+  1    the flow has errors, nothing was written; or its run failed
   2    wrong usage: a flag, a path, a settings file
   3    a bug of flowc
   130  interrupted

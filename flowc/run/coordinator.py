@@ -331,13 +331,21 @@ class Coordinator:
             self._close(fan, step, turn + 1)
 
 
-def lead(plan: Mapping[str, Any], executor: Executor, *, max_workers: int | None = None, observer: Observer | None = None) -> Coordinator:
+def lead(
+    plan: Mapping[str, Any],
+    executor: Executor,
+    *,
+    max_workers: int | None = None,
+    observer: Observer | None = None,
+    run: Coordinator | None = None,
+) -> Coordinator:
     """Lead a run to its end and return its coordinator, which says how it ended and what failed.
 
-    `max_workers` limits the tasks that run at once (a gang counts as one); a grouped executor sees to that itself. After a failure nothing
-    starts any more and the executor ends what runs, as at an interrupt, which is raised again.
+    `run` is a new coordinator of the plan, for who wants to watch its counts from the beginning. `max_workers` limits the tasks that run
+    at once (a gang counts as one); a grouped executor sees to that itself. After a failure nothing starts any more and the executor ends
+    what runs, as at an interrupt, which is raised again.
     """
-    observer, run = observer or Quiet(), Coordinator(plan, grouped=executor.grouped)
+    observer, run = observer or Quiet(), run or Coordinator(plan, grouped=executor.grouped)
 
     def take(facts: Iterable[Fact]) -> None:
         for fact in facts:

@@ -100,11 +100,18 @@ class Retried:
 Fact = Finished | Failed | Running | Retried
 
 
+class ExecutorError(Exception):
+    """The platform cannot go on: no access, a queue that is not there, an API that stays away. The message stands alone.
+
+    Subclass it for such errors. The run stays as it is, and goes on when a coordinator is started again; any other exception is a bug.
+    """
+
+
 class Executor(Protocol):
     """What runs tasks. It also tries them again, pauses between attempts, and keeps what is known of them where a restart finds it.
 
     `grouped`: whether it takes all tasks of a foreach as one group (an array) instead of one by one.
-    Errors of its own that it cannot get over are exceptions; the run then goes on when a coordinator is started again.
+    What it cannot get over is an ExecutorError; the run then goes on when a coordinator is started again.
     """
 
     grouped: bool
