@@ -11,6 +11,7 @@ from flowc import merging, runtime
 from flowc.deployment import pods
 from flowc.deployment.batch_code import LOADER, VARIABLE, archive
 from flowc.deployment.batch_container import container, has_tmpfs
+from flowc.settings import EMPTY
 from flowc.target import short_hash
 
 if TYPE_CHECKING:
@@ -83,7 +84,9 @@ def definitions(flow: Flow, graph: Graph, settings: Settings, *, prefix: str, na
     found = {}
     for logical, those in steps.items():
         title = prefix if logical == PLAIN else f"{prefix}-{those[0]}"
-        body = _body(flow.steps[those[0]], width(graph, those[0]), settings, shared, where)
+        nodes = width(graph, those[0])
+        words = launcher(flow.steps[those[0]]) if nodes is None else command(flow, graph, those[0], gang_parameters(graph, those[0]))
+        body = _body(flow.steps[those[0]], nodes, settings, shared, where, words)
         found[logical] = Definition(logical, tuple(those), {"jobDefinitionName": definition_name(title), **body})
     return found
 
@@ -94,7 +97,8 @@ def logical_names(flow: Flow, graph: Graph) -> dict[str, str]:
     found, taken = {}, {PLAIN}
     for name in graph.order:
         step = flow.steps[name]
-        shape = _shape(merging.batch(step), own_environment(step), width(graph, name))
+        nodes = width(graph, name)
+        shape = _shape(merging.batch(step), own_environment(step), None if nodes is None else (name, nodes))
         if shape not in first:
             logical = PLAIN + "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", name))
             first[shape] = logical if logical not in taken else f"{PLAIN}{short_hash(name)}"
@@ -103,13 +107,13 @@ def logical_names(flow: Flow, graph: Graph) -> dict[str, str]:
     return found
 
 
-def _shape(asked: Mapping[str, Any], environment: Mapping[str, str], nodes: int | None) -> str:
+def _shape(asked: Mapping[str, Any], environment: Mapping[str, str], gang: tuple[str, int] | None) -> str:
     """All that tells the container of one step from that of another. Queue and executable belong to the job."""
-    return json.dumps([{k: v for k, v in asked.items() if k not in ("queue", "executable")}, environment, nodes])
+    return json.dumps([{k: v for k, v in asked.items() if k not in ("queue", "executable")}, environment, gang])
 
 
 def width(graph: Graph, name: str) -> int | None:
-    """How many nodes the jobs of a step have: None for a step that is no gang, 1 where only the run knows and overrides it."""
+    """How many nodes the jobs of a step have: None for a step that is no gang, 1 where only the run knows and says so by overrides."""
     node = graph.nodes[name]
     return (graph.nodes[node.in_funcs[0]].num_parallel or 1) if node.parallel_step else None
 
@@ -125,7 +129,28 @@ def launcher(step: Step) -> list[str]:
     return [merging.batch(step)["executable"] or "python", "-c", LOADER]
 
 
-def _body(step: Step, nodes: int | None, settings: Settings, shared: Mapping[str, str], where: Places) -> dict[str, Any]:
+def command(flow: Flow, graph: Graph, name: str, parameters: Mapping[str, str] = EMPTY) -> list[str]:
+    """The whole command of the step's container; path and round come as FLOWC_PATH and FLOWC_ROUND, the attempt from Batch.
+
+    `parameters`: variables that come as parameters of the job, by their names there.
+    """
+    step = flow.steps[name]
+    given = [part for variable, parameter in parameters.items() for part in (variable, f"Ref::{parameter}")]
+    return [*launcher(step), *given, *runtime.arguments(graph, name, user_retries=merging.retries(step).user)]
+
+
+def gang_parameters(graph: Graph, name: str) -> dict[str, str]:
+    """The variables that a job of several nodes gets as parameters of the job.
+
+    Step Functions hands overrides to the jobs of one container only, so that a gang's command stands in its job definition.
+    """
+    inside = any(not graph.nodes[split].parallel_foreach for split in graph.nodes[name].scope)
+    return {"FLOWC_RUN_ID": "run", **({"FLOWC_PATH": "path"} if inside else {})}
+
+
+def _body(
+    step: Step, nodes: int | None, settings: Settings, shared: Mapping[str, str], where: Places, words: list[str]
+) -> dict[str, Any]:
     asked, platform = merging.batch(step), settings.batch_platform
     fields = container(asked, platform, nodes is not None and nodes > 1)
     if "logConfiguration" not in fields and where.log_group:
@@ -135,7 +160,7 @@ def _body(step: Step, nodes: int | None, settings: Settings, shared: Mapping[str
     one = pods.given(
         {
             "image": asked["image"] or where.image,
-            "command": launcher(step),
+            "command": words,
             "jobRoleArn": asked["iam_role"] or where.job_role,
             "executionRoleArn": execution,
             "environment": [{"name": name, "value": value} for name, value in own.items()],

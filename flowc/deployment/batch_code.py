@@ -39,6 +39,8 @@ for path, kind, text in FILES:
     with open(path, "wb") as file:
         file.write(base64.b64decode(text) if kind else text.encode())
 env.setdefault("FLOWC_CODE", os.path.join(place, "code"))
+while sys.argv[1].startswith("FLOWC_"):  # a job's parameters, which replace whole words of the command
+    env.update([(sys.argv.pop(1), sys.argv.pop(1))])
 nodes = env.pop("AWS_BATCH_JOB_NUM_NODES", None)
 if nodes:
     node = int(env["AWS_BATCH_JOB_NODE_INDEX"])

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from flowc import merging
 from flowc.deployment import batch
 from flowc.deployment.hooks import Hook, hooks
-from flowc.runtime import arguments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,12 +28,6 @@ def by_step(flow: Flow, graph: Graph) -> dict[str, str]:
 def queue(flow: Flow, name: str) -> str:
     """The queue that the step's @batch names, else what stands for the deployment's."""
     return str(merging.batch(flow.steps[name])["queue"] or QUEUE)
-
-
-def command(flow: Flow, graph: Graph, name: str) -> list[str]:
-    """The whole command of the step's container; path and round come as FLOWC_PATH and FLOWC_ROUND, the attempt from Batch."""
-    step = flow.steps[name]
-    return [*batch.launcher(step), *arguments(graph, name, user_retries=merging.retries(step).user)]
 
 
 # --- exit hooks ------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowc.deployment import batch
 from flowc.deployment.names import production_token
 from flowc.merging import DEFAULT_TIME_LIMIT, retries, timeout_seconds
 from flowc.runtime import parameters_environment
@@ -62,7 +63,7 @@ def asks(graph: Graph, name: str) -> bool:
     """Whether the machine must know what the task left: the width of its foreach, or which case it chose where there are several."""
     node = graph.nodes[name]
     if node.type == "foreach":
-        return not node.parallel_foreach or node.num_parallel is None
+        return not node.parallel_foreach
     return node.type == "split-switch" and (node.loops or len(exits(node)) > 1)
 
 
@@ -72,14 +73,13 @@ def asks(graph: Graph, name: str) -> bool:
 def job(flow: Flow, graph: Graph, settings: Settings, name: str, definition: str) -> State:
     """The Task that runs the step as a Batch job. What is static stands in the job definition; here is what this task alone has."""
     node, step = graph.nodes[name], flow.steps[name]
-    overrides = {"Command": jobs.command(flow, graph, name), "Environment": environment(flow, graph, settings, name)}
+    overrides = {"Command": batch.command(flow, graph, name), "Environment": environment(flow, graph, settings, name)}
     parameters: State = {"JobName": names.job(flow, name), "JobDefinition": definition, "JobQueue": jobs.queue(flow, name)}
     if name == graph.start:
         parameters["Parameters"] = record(flow, settings)["Parameters"]
     if node.parallel_step:
-        width = graph.nodes[node.in_funcs[0]].num_parallel
-        count: State = {"NumNodes": width} if width is not None else {"NumNodes.$": "$.outcome.is.splits"}
-        parameters["NodeOverrides"] = {**count, "NodePropertyOverrides": [{"TargetNodes": "0:", "ContainerOverrides": overrides}]}
+        # `.sync` takes no NodeOverrides: the command stands in the job definition
+        parameters["Parameters"] = {f"{parameter}.$": f"$.{parameter}" for parameter in batch.gang_parameters(graph, name).values()}
     else:
         parameters["ContainerOverrides"] = overrides
     if retries(step).total:
