@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,9 @@ from typing import Any, Literal
 from flowc.settings import ARGO_VERSIONS
 
 Kind = Literal["text", "folder", "integer", "switch", "list", "map", "json", "pairs", "json pairs"]
-"""How a setting is written. folder: a path whose files, text by path in it, are the value; map: text by name; json: any value by name; pairs, json pairs: the same, but the flag takes two words."""
+"""How a setting is written. folder: a path whose files, text by path in it, are the value; map: text by name; json: any value by name;
+pairs, json pairs: the same, but the flag takes two words.
+"""
 
 FILES = ("flowc.toml", "pyproject.toml")
 """Where settings are looked for in a folder; the first that has them counts."""
@@ -194,6 +197,21 @@ def parse(text: str, path: str, env: str | None = None) -> dict[str, Any] | None
             option = _known(key, text, path)
             if option is not None:
                 found[option.field] = overlaid(found.get(option.field), _value(option, value, _place(path, text, key)))
+    return found
+
+
+def lines(text: str, path: str, env: str | None) -> dict[str, int]:
+    """By field of Settings, the line that gives it: in the table of the environment, where one is named, else in the base."""
+    tables = _tables(text, path, env) or [{}]
+    start = 0
+    if env is not None:
+        heads = (rf"\[\s*(tool\.flowc\.)?env\.['\"]?{re.escape(env)}\b", rf"(env\.)?['\"]?{re.escape(env)}['\"]?\s*=")
+        start = next((n for n, line in enumerate(text.split("\n")) if any(re.match(head, line.strip()) for head in heads)), 0)
+    below = "\n".join(text.split("\n")[start:])
+    found = {}
+    for key in (key for key in tables[-1] if key in BY_KEY):
+        place = _place("", below, key).removeprefix(":")
+        found[BY_KEY[key].field] = start + (int(place) if place else 1)
     return found
 
 

@@ -1,7 +1,8 @@
-"""In: codes, settings and outputs that flowc declares. Out: docs/diagnostics/, docs/reference.md and the like; or, with --check, what is stale."""
+"""In: codes, settings and outputs that flowc declares. Out: docs/diagnostics/, docs/reference.md, ...; or, with --check, what is stale."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -12,12 +13,14 @@ DOCS = ROOT / "docs"
 def pages() -> dict[str, str]:
     """The text of every generated page by its path below docs/."""
     sys.path.insert(0, str(ROOT))
+    from flowc.commands import config_show
     from flowc.commands.session import known_codes
     from flowc.diagnostics import REGISTRY
     from flowc.report.page import index, page
 
     codes = [REGISTRY[code] for code in sorted(known_codes())]
     texts = {"reference.md": settings(), "terraform-outputs.md": outputs(), "diagnostics/README.md": index(codes)}
+    texts["../schemas/settings.json"] = json.dumps(config_show.schema(), indent=1) + "\n"
     return texts | {f"diagnostics/{code.id}.md": page(code) for code in codes}
 
 

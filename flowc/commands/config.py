@@ -10,14 +10,38 @@ import click
 
 from flowc import config
 from flowc.commands.files import PathError, above, load, shown, write
+from flowc.commands.options import Source, given, with_settings
 from flowc.config import SettingsError
 
 LIMIT = 1 << 20
 
 
-@click.group("config", short_help="Settings from elsewhere.")
+@click.group("config", short_help="Show the settings that count, or take them from elsewhere.")
 def config_command() -> None:
-    """Work on the settings file."""
+    """Work on settings."""
+
+
+@config_command.command("show", short_help="Show each setting and where it comes from.")
+@click.argument("folder", default=".", metavar="[FOLDER]")
+@click.option("--all", "everything", is_flag=True, help="Also those that have their default.")
+@click.option("--as", "form", type=click.Choice(["toml", "json"]), default="toml", show_default=True, help="How to write them.")
+@with_settings
+def show_command(folder: str, everything: bool, form: str, **flags: object) -> None:
+    """Print the settings that count for flows in FOLDER, as a settings file would have them, each with where it comes from."""
+    from flowc.commands.config_show import settings_text
+
+    sources = Source(given(flags), *(flags[name] for name in ("settings", "isolated", "env")))  # type: ignore[arg-type]
+    click.echo(settings_text(sources, folder, form, everything), nl=False)
+
+
+@config_command.command("schema", short_help="Print the JSON Schema of a settings file.")
+def schema_command() -> None:
+    """Print the JSON Schema of flowc.toml, for editors. It stands in schemas/settings.json too."""
+    import json
+
+    from flowc.commands.config_show import schema
+
+    click.echo(json.dumps(schema(), indent=1))
 
 
 @config_command.command("import", short_help="Take settings from Terraform's outputs.")

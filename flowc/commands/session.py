@@ -44,6 +44,9 @@ class Judged:
         return [Found(self.path, diagnostic) for diagnostic in self.found]
 
 
+SCRIPTS = ("flowc.__main__", "flowc.run.local_task")
+"""Modules that run at once when they are imported, or only beside the bootstrap."""
+
 Accept = Callable[[Sequence[Flow]], None]
 """Called with the flows of a file before any is compiled; raises where the command cannot go on with these."""
 
@@ -105,7 +108,7 @@ def known_codes() -> set[str]:
     import flowc
 
     for module in pkgutil.walk_packages(flowc.__path__, "flowc."):
-        if not module.name.endswith("__main__"):
+        if module.name not in SCRIPTS:
             importlib.import_module(module.name)
     return set(REGISTRY)
 

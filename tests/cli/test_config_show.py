@@ -1,0 +1,72 @@
+"""Facts about `flowc config show` and `schema`: each setting with its origin, in a form that is a settings file again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from cli.running import flowc
+from cli.test_config import ENVIRONMENTS, _toml
+
+from flowc.config import OPTIONS, parse
+from flowc.config import _toml as _toml_reader
+
+SETTINGS = """\
+flows = ["*.py"]
+image = "a"
+max-workers = 3
+
+[labels]
+team = "x"
+
+[env.prod]
+image = "b"
+labels = { tier = "high" }
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "flowc.toml").write_text(SETTINGS)
+    return tmp_path
+
+
+def test_each_setting_and_its_origin(here: Path) -> None:
+    """File and line, environment, flag, or default; a merged table names all of its origins."""
+    assert [line.split("  # ") for line in flowc("config", "show").stdout.splitlines()] == [
+        ['image = "a"'.ljust(25), "flowc.toml:2"],
+        ['labels = { "team" = "x" }', "flowc.toml:5"],
+        ["max-workers = 3".ljust(25), "flowc.toml:3"],
+    ]
+    told = {key: each["origin"] for key, each in json.loads(flowc("config", "show", "--env", "prod", "--label", "a=b", "--as", "json").stdout).items()}
+    assert told == {"image": "flowc.toml:9 (env.prod)", "labels": "flowc.toml:5, flowc.toml:10 (env.prod), flag", "max-workers": "flowc.toml:3"}
+    every = json.loads(flowc("config", "show", "--all", "--as", "json").stdout)
+    assert set(every) == {option.key for option in OPTIONS}
+    assert every["owner"] == {"value": "flowc", "origin": "default"}
+
+
+def test_what_is_shown_is_a_settings_file(here: Path) -> None:
+    """The text parses as settings of the same meaning, as does the text of all settings."""
+    for arguments in ([], ["--env", "prod"], ["--all"]):
+        shown = flowc("config", "show", *arguments).stdout
+        env = "prod" if arguments == ["--env", "prod"] else None
+        kept = {name: value for name, value in (parse(shown, "flowc.toml") or {}).items() if name in (parse(SETTINGS, "flowc.toml", env) or {})}
+        assert kept == parse(SETTINGS, "flowc.toml", env)
+
+
+def test_the_schema_takes_what_the_reader_takes() -> None:
+    """Every setting in its form passes, in an environment too; unknown keys and wrong kinds do not."""
+    loads, _ = _toml_reader()
+    schema = json.loads(flowc("config", "schema").stdout)
+    jsonschema.Draft7Validator.check_schema(schema)
+    judge = jsonschema.Draft7Validator(schema)
+    for option in OPTIONS:
+        for text in (_toml(option), "[env.prod]\n" + _toml(option)):
+            assert list(judge.iter_errors(loads(text))) == [], option.key
+    assert list(judge.iter_errors(loads(ENVIRONMENTS))) == []
+    for wrong in ({"imag": "x"}, {"image": 5}, {"env": {"prod": {"imag": "x"}}}, {"max-workers": 0}, {"argo-version": "2"}, {"flows": "x"}):
+        assert list(judge.iter_errors(wrong)), wrong
