@@ -33,6 +33,8 @@ PREFIX = "local"
 OPTIONS: Mapping[str, str] = {"python": "the Python that runs tasks"}
 NO_RETRY = 202
 """The exit code by which a task of Metaflow says that it must not be tried again."""
+MAX_ATTEMPTS = 6
+"""Attempts of a task that Metaflow's datastore keeps."""
 GRACE = 5.0
 """Seconds that tasks have to end by themselves after another one failed, and again after they were told to: as in Metaflow."""
 LOOK = 0.3
@@ -105,6 +107,18 @@ class Files:
                 codes.append(int(file.read() or 1))
         return codes
 
+    @property
+    def earlier(self) -> int:
+        """How many of the failures were before the run was resumed. They use up no retries, but attempts are counted on: Metaflow reads the last."""
+        with contextlib.suppress(OSError, ValueError), open(f"{self.stem}.earlier", encoding="utf-8") as file:
+            return int(file.read())
+        return 0
+
+    def resume(self, failures: int) -> None:
+        """All failures so far are earlier ones."""
+        with open(f"{self.stem}.earlier", "w", encoding="utf-8") as file:
+            file.write(str(failures))
+
     def tail(self, attempt: int) -> str:
         """The end of an attempt's output."""
         try:
@@ -116,7 +130,7 @@ class Files:
 
     def tidy(self, attempts: int) -> None:
         """Of a task that succeeded only the result is kept: its logs are in Metaflow's datastore."""
-        for path in (self.lock, *(path for n in range(attempts + 1) for path in (self.log(n), self.exit(n)))):
+        for path in (self.lock, f"{self.stem}.earlier", *(path for n in range(attempts + 1) for path in (self.log(n), self.exit(n)))):
             if os.path.exists(path):
                 os.unlink(path)
 
@@ -157,8 +171,8 @@ class LocalExecutor:
                     yield Running(task)
                     continue
                 codes = files.failures()
-                if codes and self.resume:
-                    files.tidy(len(codes))
+                if codes and self.resume and len(codes) < MAX_ATTEMPTS:
+                    files.resume(len(codes))
                 elif codes and self._last(task, codes):
                     yield self._gave_up(task, codes)
 
@@ -216,7 +230,8 @@ class LocalExecutor:
 
     def _spawn(self, task: Task, files: Files, attempt: int, lock: IO[bytes]) -> None:
         step, gang = self.plan["steps"][task.step], self._gangs.get(task, 0)
-        options = [*step["arguments"], f"--attempt={attempt}"]
+        earlier = files.earlier
+        options = [*step["arguments"], f"--attempt={attempt}", *([f"--user-retries={step['user_retries'] + earlier}"] if earlier else [])]
         options += [f"--{name}={value}" for name, value in (("path", task.path), ("round", task.round)) if value not in ("", None)]
         environment = {
             **self.setup.environment,
@@ -296,12 +311,14 @@ class LocalExecutor:
             self._start(task)
 
     def _last(self, task: Task, codes: list[int]) -> bool:
-        return len(codes) > self.plan["steps"][task.step]["retries"] or NO_RETRY in codes
+        fresh = codes[self._files(task).earlier :]
+        return len(fresh) > self.plan["steps"][task.step]["retries"] or NO_RETRY in fresh or len(codes) >= MAX_ATTEMPTS
 
     def _gave_up(self, task: Task, codes: list[int]) -> Failed:
         self._failed = True
         attempt = len(codes) - 1
-        return Failed(task, _reason(codes[-1]), self._files(task).tail(attempt), attempt)
+        spent = f"; Metaflow keeps {MAX_ATTEMPTS} attempts of a task: start a new run" if len(codes) >= MAX_ATTEMPTS else ""
+        return Failed(task, _reason(codes[-1]) + spent, self._files(task).tail(attempt), attempt)
 
     def _kill(self, task: Task, number: int) -> None:
         """Signal all processes of a task; of one that another coordinator started, the lock's file has the process."""

@@ -79,6 +79,8 @@ class Lines:
     def finished(self, step: str) -> None:
         """A task of the step has finished."""
         count, now = self.counts[step], time.monotonic()
+        if not self.times[step].began:
+            return
         if count.done >= count.total and not count.running:
             self.say(f"{step} done{self._tasks(step)}, {duration(self.elapsed(step))}")
             self._last = now
