@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -88,10 +89,7 @@ class Run:
 
     def to_the_end(self) -> tuple[Coordinator, int]:
         """Coordinators, one after the death of the other; how many died."""
-        died = 0
-        while True:
-            try:
+        for died in range(10):
+            with contextlib.suppress(Killed):
                 return self.lead(), died
-            except Killed:
-                died += 1
-                assert died < 10
+        raise AssertionError("coordinators die without end")
