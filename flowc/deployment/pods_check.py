@@ -70,7 +70,7 @@ def check(flow: Flow, settings: Settings, engine: str = "Argo") -> list[Diagnost
     """Everything that is wrong with the compute decorators of a flow, on Argo or (`engine`) on plain Kubernetes."""
     found = []
     for decorator in flow.decorators:
-        found += _check_packages(decorator, settings)
+        found += check_packages(decorator, settings)
     for step in flow.steps.values():
         found += check_step(step, settings, engine)
     return found
@@ -80,7 +80,7 @@ def check_step(step: Step, settings: Settings, engine: str = "Argo") -> list[Dia
     """Everything that is wrong with the compute decorators of a step."""
     found: list[Diagnostic] = []
     for decorator in step.decorators:
-        found += _check_packages(decorator, settings)
+        found += check_packages(decorator, settings)
     batch = step.decorator("batch")
     if batch:
         text = f"step `{step.name}` is to run on AWS Batch"
@@ -100,7 +100,7 @@ def _check_times(step: Step, engine: str) -> list[Diagnostic]:
     return found
 
 
-def _check_packages(decorator: Decorator, settings: Settings) -> list[Diagnostic]:
+def check_packages(decorator: Decorator, settings: Settings) -> list[Diagnostic]:
     kinds = ("pypi", "conda", "pypi_base", "conda_base")
     if decorator.name not in kinds or decorator.get("disabled") in (True, "True", "true") or settings.code == "image":
         return []
