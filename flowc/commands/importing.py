@@ -66,6 +66,7 @@ PEOPLE = (
     "image_repository",
     "karpenter",
     "log_group",
+    "permissions_boundary_arn",
     "region",
     "scheduler_role_arn",
     "states_role_arn",
@@ -146,23 +147,37 @@ def edited(text: str, path: str, settings: Mapping[str, str], env: str | None = 
     where = (["tool", "flowc"] if whole else []) + ([] if env is None else ["env", env])
     if text.strip():
         config.parse(text, path)
+    document = tomlkit.parse(text)
+    wanted = document.unwrap()
     try:
-        document = tomlkit.parse(text)
         table: Any = document
         for name in where:
             if name not in table:
-                table[name] = tomlkit.table(is_super_table=name != where[-1])
+                inline = isinstance(table, tomlkit.items.InlineTable)
+                table[name] = tomlkit.inline_table() if inline else tomlkit.table(is_super_table=name != where[-1])
             table = table[name]
         for key, value in keys.items():
             if table.get(key) != value:
                 table[key] = value
         new = tomlkit.dumps(document)
-    except TOMLKitError as error:
-        raise SettingsError(f"{path} cannot be edited: {error}") from error
-    found = config.parse(new, path, env) or {}
-    if any(found.get(name) != value for name, value in settings.items()):
-        raise AssertionError(f"{path}: the edit did not keep {settings}")
+        kept = tomlkit.parse(new).unwrap() == _with(wanted, where, keys)
+    except (TOMLKitError, ValueError):
+        kept = False
+    if not kept:
+        lines = ", ".join(f"{key} = {json.dumps(value)}" for key, value in keys.items())
+        table_name = f"[{'.'.join(where)}]" if where else "before its tables"
+        raise SettingsError(f"{path} is written in a way that flowc cannot edit without loss; put there, {table_name}: {lines}")
+    config.parse(new, path, env)
     return new
+
+
+def _with(data: dict[str, Any], where: Sequence[str], keys: Mapping[str, str]) -> dict[str, Any]:
+    """The data of the file with these keys in that table."""
+    table = data
+    for name in where:
+        table = table.setdefault(name, {})
+    table.update(keys)
+    return data
 
 
 # --- manifests -------------------------------------------------------------------------------------------------------------

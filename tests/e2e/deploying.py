@@ -113,6 +113,14 @@ def volume(place: Place, folder: Path) -> dict[str, Any]:
     }
 
 
+def await_deployments(place: Place, deployments: list[dict[str, Any]]) -> None:
+    names = [f"deployment/{each['metadata']['name']}" for each in deployments]
+    try:
+        place.kubectl("wait", "--for=condition=Available", "--timeout=150s", *names)
+    except CommandFailed as error:
+        raise CommandFailed(f"{error}\n{place.kubectl('describe', 'pods')[-3000:]}") from error
+
+
 @contextmanager
 def installed(name: str, cluster: Cluster, folder: Path) -> Iterator[Place]:
     """deploy/NAME in the namespace flowc-deploy-NAME, with its controller at work; all of it is removed afterwards.
@@ -131,11 +139,7 @@ def installed(name: str, cluster: Cluster, folder: Path) -> Iterator[Place]:
         run(["kubectl", "apply", "--server-side", "-f", "-"], env=cluster.env, text=json.dumps(listed))
         # the admission policy of the test cluster, which makes requests small enough for its two cores
         place.kubectl("label", "namespace", place.namespace, "flowc/overcommit=true")
-        for each in [each for each in wanted if each["kind"] == "Deployment" and each["spec"].get("replicas") != 0]:
-            try:
-                place.kubectl("rollout", "status", f"deployment/{each['metadata']['name']}", "--timeout=150s")
-            except CommandFailed as error:
-                raise CommandFailed(f"{error}\n{place.kubectl('describe', 'pods')[-3000:]}") from error
+        await_deployments(place, [each for each in wanted if each["kind"] == "Deployment" and each["spec"].get("replicas") != 0])
         yield place
     finally:
         run(["kubectl", "delete", "namespace", place.namespace, "--ignore-not-found", "--timeout=120s"], env=cluster.env, seconds=150)

@@ -42,6 +42,7 @@ module "native" {
   source               = "../../modules/aws-native"
   name                 = var.name
   flow_prefix          = var.flow_prefix
+  stack_prefix         = var.stack_prefix
   vpc_id               = module.network.vpc_id
   vpc_cidr             = module.network.cidr
   subnet_ids           = module.network.private_subnet_ids

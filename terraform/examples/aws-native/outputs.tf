@@ -45,6 +45,11 @@ output "scheduler_role_arn" {
   value       = module.native.scheduler_role_arn
 }
 
+output "permissions_boundary_arn" {
+  description = "The parameter PermissionsBoundary of flows' stacks, where CI deploys them."
+  value       = module.native.permissions_boundary_arn
+}
+
 output "event_bus" {
   description = "Event bus of @trigger."
   value       = module.native.event_bus

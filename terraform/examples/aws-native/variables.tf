@@ -110,6 +110,12 @@ variable "flow_prefix" {
   default     = ""
 }
 
+variable "stack_prefix" {
+  description = "What the names of flows' CloudFormation stacks begin with that CI may deploy."
+  type        = string
+  default     = "flows-"
+}
+
 variable "repository" {
   description = "Whether to make an ECR repository for the flows' images."
   type        = bool

@@ -53,6 +53,11 @@ output "table" {
   value       = one(aws_dynamodb_table.this[*].name)
 }
 
+output "permissions_boundary_arn" {
+  description = "The parameter PermissionsBoundary of flows' stacks, where CI deploys them."
+  value       = aws_iam_policy.boundary.arn
+}
+
 output "deploy_policy_json" {
   description = "What whoever deploys flows must be allowed to do; the identity module gives it to CI."
   value       = data.aws_iam_policy_document.deploy.json

@@ -1,7 +1,6 @@
 # The roles of state machines, of what starts them, and of whoever deploys them; and what becomes visible when they fail.
 
 locals {
-  # CloudFormation and flowc name what they make after the flow
   machines    = "${local.arn}:states:${local.region}:${local.account}:stateMachine:${var.flow_prefix}*"
   executions  = "${local.arn}:states:${local.region}:${local.account}:execution:${var.flow_prefix}*:*"
   definitions = "${local.arn}:batch:${local.region}:${local.account}:job-definition/*"
@@ -128,14 +127,73 @@ locals {
 
 # --- whoever deploys them --------------------------------------------------------------------------------------------------
 
+# a flow's stack makes the roles of its state machine and schedule; none of them can do more than this, whatever a template says
+data "aws_iam_policy_document" "boundary" {
+  #checkov:skip=CKV_AWS_356:a boundary allows nothing by itself; AWS has no narrower resource for these actions
+  #checkov:skip=CKV_AWS_111:a boundary allows nothing by itself
+  #checkov:skip=CKV_AWS_107:a boundary allows nothing by itself; ecr:GetAuthorizationToken lets Fargate pull the image
+  statement {
+    sid       = "Artifacts"
+    actions   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket"]
+    resources = [var.datastore.bucket_arn, "${var.datastore.bucket_arn}/*"]
+  }
+  statement {
+    sid       = "Key"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = distinct([var.datastore.kms_key_arn, var.kms_key_arn])
+  }
+  statement {
+    sid = "Runs"
+    actions = [
+      "batch:SubmitJob", "batch:DescribeJobs", "batch:TerminateJob", "batch:TagResource", "events:DescribeRule", "events:PutEvents",
+      "events:PutRule", "events:PutTargets", "states:StartExecution", "states:DescribeExecution", "states:StopExecution",
+      "states:RedriveExecution", "xray:PutTraceSegments", "xray:PutTelemetryRecords",
+    ]
+    resources = ["*"]
+  }
+  statement {
+    sid = "Logs"
+    actions = [
+      "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery", "logs:ListLogDeliveries",
+      "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups", "logs:CreateLogStream", "logs:PutLogEvents",
+    ]
+    resources = ["*"]
+  }
+  statement {
+    sid       = "Images"
+    actions   = ["ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"]
+    resources = ["*"]
+  }
+  dynamic "statement" {
+    for_each = length(var.secret_arns) > 0 ? [1] : []
+    content {
+      sid       = "Secrets"
+      actions   = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
+      resources = var.secret_arns
+    }
+  }
+}
+
+resource "aws_iam_policy" "boundary" {
+  name        = "${var.name}-flows-boundary"
+  description = "The most that roles of flows' stacks can do"
+  policy      = data.aws_iam_policy_document.boundary.json
+}
+
+locals {
+  stacks      = "${local.arn}:cloudformation:${local.region}:${local.account}:stack/${var.stack_prefix}*/*"
+  stack_roles = "${local.arn}:iam::${local.account}:role/${var.stack_prefix}*"
+  # without names of their own, CloudFormation calls things after the stack; `--format asl` calls them after the flow
+  prefixes = distinct([var.stack_prefix, var.flow_prefix])
+}
+
 data "aws_iam_policy_document" "deploy" {
-  #checkov:skip=CKV_AWS_356:ValidateStateMachineDefinition, Describe and List have no narrower resource, and Batch names a definition only once it is there
-  #checkov:skip=CKV_AWS_111:RegisterJobDefinition has no resource before the definition is there
+  #checkov:skip=CKV_AWS_356:Describe, List and Validate have no narrower resource
   statement {
     sid = "Look"
     actions = [
-      "batch:DescribeJobDefinitions", "batch:DescribeJobQueues", "cloudformation:ListStacks", "cloudformation:ValidateTemplate",
-      "states:ListStateMachines", "states:ValidateStateMachineDefinition",
+      "batch:DescribeJobDefinitions", "batch:DescribeJobQueues", "cloudformation:GetTemplateSummary", "cloudformation:ListStacks",
+      "cloudformation:ValidateTemplate", "logs:DescribeLogGroups", "states:ListStateMachines", "states:ValidateStateMachineDefinition",
     ]
     resources = ["*"]
   }
@@ -156,7 +214,7 @@ data "aws_iam_policy_document" "deploy" {
   statement {
     sid       = "Schedules"
     actions   = ["scheduler:CreateSchedule", "scheduler:UpdateSchedule", "scheduler:DeleteSchedule", "scheduler:GetSchedule"]
-    resources = ["${local.arn}:scheduler:${local.region}:${local.account}:schedule/*/${var.flow_prefix}*"]
+    resources = [for prefix in local.prefixes : "${local.arn}:scheduler:${local.region}:${local.account}:schedule/*/${prefix}*"]
   }
   statement {
     sid = "Rules"
@@ -164,19 +222,40 @@ data "aws_iam_policy_document" "deploy" {
       "events:PutRule", "events:DeleteRule", "events:DescribeRule", "events:PutTargets", "events:RemoveTargets",
       "events:ListTargetsByRule", "events:TagResource", "events:UntagResource",
     ]
-    resources = [
-      "${local.arn}:events:${local.region}:${local.account}:rule/${var.flow_prefix}*",
-      "${local.arn}:events:${local.region}:${local.account}:rule/${local.bus_name}/${var.flow_prefix}*",
-    ]
+    resources = flatten([for prefix in local.prefixes : [
+      "${local.arn}:events:${local.region}:${local.account}:rule/${prefix}*",
+      "${local.arn}:events:${local.region}:${local.account}:rule/${local.bus_name}/${prefix}*",
+    ]])
   }
   statement {
     sid = "Stacks"
     actions = [
       "cloudformation:CreateStack", "cloudformation:UpdateStack", "cloudformation:DeleteStack", "cloudformation:CreateChangeSet",
       "cloudformation:ExecuteChangeSet", "cloudformation:DeleteChangeSet", "cloudformation:DescribeChangeSet", "cloudformation:DescribeStacks",
-      "cloudformation:DescribeStackEvents", "cloudformation:GetTemplate", "cloudformation:GetTemplateSummary",
+      "cloudformation:DescribeStackEvents", "cloudformation:DescribeStackResources", "cloudformation:GetTemplate",
     ]
-    resources = ["${local.arn}:cloudformation:${local.region}:${local.account}:stack/${var.flow_prefix}*/*"]
+    resources = [local.stacks]
+  }
+  statement {
+    sid       = "StackLogs"
+    actions   = ["logs:CreateLogGroup", "logs:DeleteLogGroup", "logs:PutRetentionPolicy", "logs:TagResource", "logs:ListTagsForResource"]
+    resources = ["${local.arn}:logs:${local.region}:${local.account}:log-group:/aws/vendedlogs/flowc/*"]
+  }
+  # a role is made and filled under the boundary, or not at all
+  statement {
+    sid       = "StackRoles"
+    actions   = ["iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:DetachRolePolicy", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary"]
+    resources = [local.stack_roles]
+    condition {
+      test     = "StringEquals"
+      variable = "iam:PermissionsBoundary"
+      values   = [aws_iam_policy.boundary.arn]
+    }
+  }
+  statement {
+    sid       = "StackRolesEnd"
+    actions   = ["iam:GetRole", "iam:GetRolePolicy", "iam:ListRolePolicies", "iam:ListAttachedRolePolicies", "iam:UpdateAssumeRolePolicy", "iam:DeleteRole", "iam:TagRole"]
+    resources = [local.stack_roles]
   }
   dynamic "statement" {
     # each role to its own service
@@ -189,7 +268,7 @@ data "aws_iam_policy_document" "deploy" {
     content {
       sid       = "Pass${statement.key}"
       actions   = ["iam:PassRole"]
-      resources = statement.value.arns
+      resources = concat(statement.value.arns, [local.stack_roles])
       condition {
         test     = "StringEquals"
         variable = "iam:PassedToService"

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Prefix of every name. State machines, job definitions and schedules whose names begin with `flow_prefix` are CI's to deploy."
+  description = "Prefix of every name."
   type        = string
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name))
@@ -8,9 +8,19 @@ variable "name" {
 }
 
 variable "flow_prefix" {
-  description = "What the names of state machines, job definitions, schedules and stacks begin with that CI may deploy; empty: any name in the account."
+  description = "What the names of state machines begin with that may be deployed and started; empty: any name in the account."
   type        = string
   default     = ""
+}
+
+variable "stack_prefix" {
+  description = "What the names of CloudFormation stacks begin with that CI may deploy; the roles that they make begin so too."
+  type        = string
+  default     = "flows-"
+  validation {
+    condition     = can(regex("^[A-Za-z][A-Za-z0-9-]{2,40}$", var.stack_prefix))
+    error_message = "stack_prefix is 3 to 41 letters, digits and hyphens: CI may make and pass every role that begins so."
+  }
 }
 
 variable "vpc_id" {

@@ -72,15 +72,11 @@ resource "aws_eks_pod_identity_association" "pods" {
 
 data "aws_iam_policy_document" "tasks" {
   count = var.mechanism == "none" ? 0 : 1
+  # of the whole bucket: else S3 calls an object forbidden that is not there, and Metaflow takes that for an error
   statement {
     sid       = "List"
     actions   = ["s3:ListBucket"]
     resources = [var.datastore.bucket_arn]
-    condition {
-      test     = "StringLike"
-      variable = "s3:prefix"
-      values   = ["${var.datastore.prefix}", "${var.datastore.prefix}/*"]
-    }
   }
   statement {
     sid       = "Artifacts"

@@ -32,6 +32,27 @@ data "aws_iam_policy_document" "key" {
       values   = ["arn:${data.aws_partition.here.partition}:logs:${data.aws_region.here.name}:${data.aws_caller_identity.me.account_id}:*"]
     }
   }
+  # who may read or write an encrypted object of this account may use the key for it, as with S3's own key: so roles that a
+  # stack makes need not know it
+  statement {
+    sid       = "ThroughS3"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"]
+    resources = ["*"]
+    principals {
+      type        = "AWS"
+      identifiers = ["*"]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "kms:CallerAccount"
+      values   = [data.aws_caller_identity.me.account_id]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["s3.${data.aws_region.here.name}.amazonaws.com"]
+    }
+  }
   statement {
     sid       = "Events"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
