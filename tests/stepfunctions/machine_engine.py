@@ -7,10 +7,17 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from argo.engine import Run, Started, read_by
 from oracle.runtime import Task
+
+from flowc.deployment import batch
+from flowc.graph import Graph
+from flowc.ir import Flow
+from flowc.settings import EMPTY, Settings
+from flowc.targets.step_functions import jobs
 
 EXECUTION = "42"
 PATH = re.compile(r"\$\$?(\.\w+)*")
@@ -40,15 +47,27 @@ def bodies(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield from bodies(inner)
 
 
-def tasks_at(parameters: Mapping[str, Any]) -> tuple[list[str], dict[str, str], int | None]:
-    """The bootstrap's arguments, the environment and the number of nodes of a submitted job."""
-    nodes = parameters.get("NodeOverrides")
-    overrides = nodes["NodePropertyOverrides"][0]["ContainerOverrides"] if nodes else parameters["ContainerOverrides"]
-    words: list[str] = overrides["Command"]
+def gangs(flow: Flow, graph: Graph) -> dict[str, Any]:
+    """The definitions of multi-node jobs, by what stands for them in a machine."""
+    where = batch.places(flow, Settings())
+    found = jobs.definitions(flow, graph, Settings(), prefix="x", where=where)
+    return {f"${{{name}}}": each.body["nodeProperties"] for name, each in found.items() if "nodeProperties" in each.body}
+
+
+def words_of(parameters: Mapping[str, Any], gang: Mapping[str, Any] | None) -> tuple[list[str], dict[str, str]]:
+    """The bootstrap's arguments, and the environment that a job has beyond its definition's; a gang's as the loader takes it from its command."""
+    if gang is None:
+        words, env = parameters["ContainerOverrides"]["Command"], parameters["ContainerOverrides"]["Environment"]
+        given = {item["Name"]: item["Value"] for item in env}
+        assert len(given) == len(env)
+    else:
+        assert "ContainerOverrides" not in parameters
+        (nodes,) = gang["nodeRangeProperties"]
+        assert nodes["targetNodes"] == "0:"
+        words = [parameters["Parameters"][w[5:]] if w.startswith("Ref::") else w for w in nodes["container"]["command"]]
+        given = {name: value for name, value in pairwise(words) if name.startswith("FLOWC_")}
     steps = [place for place, word in enumerate(words) if word.startswith(("--first", "--from", "--split", "--gather", "--hook"))]
-    env = {item["Name"]: item["Value"] for item in overrides["Environment"]}
-    assert len(env) == len(overrides["Environment"])
-    return words[steps[0] - 1 :], env, nodes and nodes["NumNodes"]
+    return words[steps[0] - 1 :], given
 
 
 @dataclass
@@ -59,6 +78,7 @@ class Engine:
     """
 
     run: Run
+    gangs: Mapping[str, Any] = field(default_factory=dict)
     input: Any = field(default_factory=dict)
     objects: dict[tuple[str, str], str] = field(default_factory=dict)
     started: dict[Task, list[Started]] = field(default_factory=dict)
@@ -124,7 +144,8 @@ class Engine:
         return self._job(parameters, knows)
 
     def _job(self, parameters: Mapping[str, Any], knows: frozenset[Task]) -> tuple[Any, frozenset[Task]]:
-        arguments, env, count = tasks_at(parameters)
+        gang = self.gangs.get(parameters["JobDefinition"])
+        arguments, env = words_of(parameters, gang)
         assert env["FLOWC_RUN_ID"] == f"sfn-{EXECUTION}"
         assert all(isinstance(value, str) for value in env.values())
         if arguments[1:] == ["--hook"]:
@@ -134,15 +155,14 @@ class Engine:
         if arguments[1:] == ["--hook"]:
             return {"JobId": "0"}, knows
         options = {word.partition("=")[0] for word in arguments}
-        assert ("--gang" in options) == (count is not None)
+        assert ("--gang" in options) == (gang is not None)
         path = tuple(int(index) for index in env.get("FLOWC_PATH", "").split("-") if index)
-        if count is not None:
+        ran = [(arguments[0], path)]
+        if gang is not None:
             parent = self.run.graph.nodes[arguments[0]].in_funcs[0]
-            width = self.run.width((parent, path))
+            assert gang["numNodes"] == self.run.graph.nodes[parent].num_parallel
             # runs are imagined with any width, also where the flow says one
-            assert count == (self.run.graph.nodes[parent].num_parallel or width)
-            count = width
-        ran = [(arguments[0], path)] if count is None else [(arguments[0], (*path, index)) for index in range(count)]
+            ran = [(arguments[0], (*path, index)) for index in range(self.run.width((parent, path)))]
         turn = int(env.get("FLOWC_ROUND", "0"))
         for task in ran:
             assert task in self.run.ran, f"{task} is started, and no run of the flow has it so"
@@ -267,12 +287,12 @@ def ancestors(run: Run) -> dict[Task, set[Task]]:
     return found
 
 
-def play(machine: Mapping[str, Any], run: Run, left: int = 20_000) -> Engine:
-    """Execute a state machine, at most `left` states of it.
+def play(machine: Mapping[str, Any], run: Run, gangs: Mapping[str, Any] = EMPTY, left: int = 20_000) -> Engine:
+    """Execute a state machine, at most `left` states of it; `gangs` as the function of that name makes them.
 
     AssertionError, KeyError or Failed where it does not do what the run is: the same tasks, in the same orders.
     """
-    engine = Engine(run, left=left)
+    engine = Engine(run, gangs, left=left)
     engine.body(machine, engine.input, frozenset())
     assert set(engine.started) == set(run.ran)
     assert len(engine.events) == ("putEvents" in json.dumps(machine))

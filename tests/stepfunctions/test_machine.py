@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from argo.engine import imagine
-from stepfunctions.machine_engine import Engine, Failed, bodies, play
+from stepfunctions.machine_engine import Engine, Failed, bodies, gangs, play
 from stepfunctions.test_orders import machine_of, read
 
 from flowc import merging
@@ -78,17 +78,34 @@ def test_definitions_and_queues() -> None:
     assert list(machine.substitutions(*read(text), Settings())) == ["JobQueue", "JobDefinition", "JobDefinitionBig"]
 
 
-def test_a_gang_has_the_nodes_that_its_flow_says() -> None:
-    """A literal width stands in the state; any other is read from what the task before left, and overrides the definition's."""
-    gang = "@parallel\nwork: self.join", "join(, inputs): self.end", "end"
-    _, known = machine_of(flow("start: self.work, num_parallel=4", *gang))
-    _, unknown = machine_of(flow("start: self.work, num_parallel=self.n", *gang))
-    nodes = state(known, "work")["Parameters"]["NodeOverrides"]
-    assert nodes["NumNodes"] == 4
-    assert nodes["NodePropertyOverrides"][0]["TargetNodes"] == "0:"
-    assert "start outcome" not in known["States"]
-    assert state(unknown, "work")["Parameters"]["NodeOverrides"]["NumNodes.$"] == "$.outcome.is.splits"
-    assert known["States"]["work"]["Next"] == unknown["States"]["work"]["Next"] == "join"
+def test_a_gang_is_one_job_of_several_nodes() -> None:
+    """Its width and its command stand in the definition, since `.sync` takes no overrides for nodes; the state gives run and path."""
+    text = flow(
+        "start: self.fan, foreach='x'",
+        "fan: self.work, num_parallel=4",
+        "@parallel\nwork: self.join",
+        "join(, inputs): self.out",
+        "out(, inputs): self.end",
+        "end",
+    )
+    graph, found = machine_of(text)
+    parameters = state(found, "work")["Parameters"]
+    assert parameters["Parameters"] == {"run.$": "$.run", "path.$": "$.path"}
+    assert not {"ContainerOverrides", "NodeOverrides"} & set(parameters)
+    several = gangs(*read(text))
+    assert several[parameters["JobDefinition"]]["numNodes"] == 4
+    play(found, imagine(graph, random.Random(5)), several)
+
+
+def test_gangs_share_no_definition() -> None:
+    """Two gangs that are alike in all but their step have two definitions: each holds its own command."""
+    text = flow(
+        *("start: self.a, num_parallel=2", "@parallel\na: self.j", "j(, inputs): self.k", "k: self.b, num_parallel=2"),
+        *("@parallel\nb: self.m", "m(, inputs): self.end", "end"),
+    )
+    graph, found = machine_of(text)
+    play(found, imagine(graph, random.Random(5)), gangs(*read(text)))
+    assert state(found, "a")["Parameters"]["JobDefinition"] != state(found, "b")["Parameters"]["JobDefinition"]
 
 
 # --- loops, switches -------------------------------------------------------------------------------------------------
@@ -269,6 +286,7 @@ def test_text_reaches_an_intrinsic_function_whole() -> None:
         (flow("start: self.end", "end"), {"datastore": "azure"}, ["FC456"]),
         (flow("start: self.end", "end"), {"datastore_root": "/mnt/data"}, ["FC456"]),
         (flow("start: self.end", "end"), {"branch": "b"}, ["FC416"]),
+        (flow("start: self.a, num_parallel=self.n", "@parallel\na: self.j", "j(, inputs): self.end", "end"), {}, ["FC457"]),
     ],
 )
 def test_what_is_refused_or_told(text: str, values: dict[str, Any], expected: list[str]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from argo.engine import imagine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stepfunctions.machine_engine import Failed, bodies, play
+from stepfunctions.machine_engine import Failed, bodies, gangs, play
 from strategies import FlowText, flows
 
 from flowc import compiler
@@ -46,10 +46,11 @@ def machine_of(text: str, chosen: Settings | None = None) -> tuple[Graph, dict[s
 @given(flows(budget=20), st.integers(0, 1 << 16), st.booleans(), st.sampled_from((None, 1, 100)))
 def test_the_machine_runs_the_tasks_of_the_flow(made: FlowText, seed: int, distributed: bool, workers: int | None) -> None:
     """Over random choices and widths: each task that Metaflow starts, with its parents to read, waits for its ancestors and for nobody else."""
-    graph, found = machine_of(made.text, Settings(use_distributed_map=distributed, max_workers=workers))
-    chance = random.Random(seed)
+    flow, graph = read(made.text)
+    found = machine.machine(flow, graph, Settings(use_distributed_map=distributed, max_workers=workers))
+    chance, several = random.Random(seed), gangs(flow, graph)
     for _ in range(RUNS):
-        play(found, imagine(graph, chance))
+        play(found, imagine(graph, chance), several)
 
 
 @MANY
@@ -68,7 +69,7 @@ def test_names_and_sizes(made: FlowText) -> None:
     assert {part.partition("}")[0] for part in text.split("${")[1:]} == set(machine.substitutions(flow, graph, Settings()))
     jobs = [s["Parameters"] for body in bodies(found) for s in body["States"].values() if "JobName" in s.get("Parameters", {})]
     assert len(jobs) == len(graph.order)
-    assert max(len(json.dumps(job.get("ContainerOverrides") or job["NodeOverrides"])) for job in jobs) < 4000
+    assert max(len(json.dumps(job["ContainerOverrides"])) for job in jobs if "ContainerOverrides" in job) < 4000
 
 
 def _reached(body: dict[str, Any]) -> set[str]:
@@ -107,6 +108,8 @@ def _changes(state: dict[str, Any], names: list[str]) -> Iterator[tuple[str, Any
     for key in ("run.$", "path.$"):
         if "ItemSelector" in state:
             yield f"without {key}", lambda s, key=key: s["ItemSelector"].pop(key)
+        if key in state.get("Parameters", {}).get("Parameters", {}):
+            yield f"without {key}", lambda s, key=key: s["Parameters"]["Parameters"].pop(key)
     overrides = state.get("Parameters", {}).get("ContainerOverrides", {})
     for place, item in enumerate(overrides.get("Environment", [])):
         if item["Name"] in ("FLOWC_RUN_ID", "FLOWC_PATH", "FLOWC_ROUND", "FLOWC_RESULT"):
@@ -116,17 +119,18 @@ def _changes(state: dict[str, Any], names: list[str]) -> Iterator[tuple[str, Any
 @pytest.mark.parametrize("case", ["branches", "nested_foreach", "switch_skips", "loop_in_foreach", "gang"])
 def test_the_engine_finds_every_broken_edge(case: str) -> None:
     """Each field that orders or places tasks, left out or turned around in the machine of a fixture, fails some run."""
-    graph, found = machine_of((FIXTURES / case / "flow.py").read_text(encoding="utf-8"))
+    flow, graph = read((FIXTURES / case / "flow.py").read_text(encoding="utf-8"))
+    found, several = machine.machine(flow, graph, Settings()), gangs(flow, graph)
     runs = [imagine(graph, random.Random(seed)) for seed in range(30)]
     for run in runs:
-        play(found, run)
-    missed = [name for name, broken in breaks(found) if not any(_fails(broken, run) for run in runs)]
+        play(found, run, several)
+    missed = [name for name, broken in breaks(found) if not any(_fails(broken, run, several) for run in runs)]
     assert missed == []
 
 
-def _fails(found: dict[str, Any], run: Any) -> bool:
+def _fails(found: dict[str, Any], run: Any, several: dict[str, Any]) -> bool:
     try:
-        play(found, run, left=1000)
+        play(found, run, several, left=1000)
     except (AssertionError, KeyError, Failed):
         return True
     return False
