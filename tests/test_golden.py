@@ -37,7 +37,7 @@ def _short(text: str, folder: Path) -> str:
     for indent in (12, 4):
         script = textwrap.indent(bootstrap_text(), " " * indent)
         text = text.replace(script, " " * indent + "(the text of flowc/bootstrap.py)\n")
-    return text
+    return re.sub(r"(?m)^( +Archive: )\S+$", r"\1(the bootstrap and the flow)", text)
 
 
 def _short_kubernetes(text: str) -> str:
