@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 SERVER = HERE.parent / "engines" / "stepfunctions" / "sfnlocal.py"
 COLLECT = HERE.parent / "e2e" / "collect.py"
 
-BUCKET, QUEUE = "mfbucket", "local-queue"
+BUCKET, QUEUE, TABLE = "mfbucket", "local-queue", "mf"
 DATASTORE = f"s3://{BUCKET}/metaflow"
 ROLE = "arn:aws:iam::123456789012:role/sfn"
 REGION = "us-east-1"
@@ -148,6 +148,10 @@ class Interpreter:
         if done.returncode:
             raise Unready(f"the artifacts of {flow}/{run} cannot be read:\n{done.stderr[-3000:]}")
         return dict(json.loads(done.stdout))
+
+    def said(self, text: str) -> bool:
+        """Whether any job's output has the text."""
+        return any(text in path.read_text(errors="replace") for path in (self.folder / "jobs").glob("*/attempt-*.log"))
 
     def log(self, characters: int = 6000) -> str:
         """The end of what the jobs, and then the server, said; for people."""
