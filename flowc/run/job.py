@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flowc.run.executor import Executor
     from flowc.settings import Settings
 
-PLATFORMS: Mapping[str, str] = {"local": "flowc.run.local", "kubernetes": "flowc.run.kubernetes", "batch": "flowc.run.batch"}
+PLATFORMS: Mapping[str, str] = {"local": "flowc.run.local", "kubernetes": "flowc.run.kubernetes_laptop", "batch": "flowc.run.batch"}
 """Where `--on NAME` finds its executor: a module that is a Platform, imported when it is asked for."""
 
 

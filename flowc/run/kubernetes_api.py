@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from flowc.run.executor import ExecutorError
+
 Object = dict[str, Any]
 
 PATIENCE = 300.0
@@ -31,7 +33,7 @@ KINDS: Mapping[str, str] = {
 PASSING = frozenset({408, 429, 500, 502, 503, 504})
 
 
-class ClusterError(Exception):
+class ClusterError(ExecutorError):
     """The cluster does not do what it is asked, in words for the user."""
 
 

@@ -1,4 +1,4 @@
-"""In: what the kubernetes target wrote for a flow, a run id. Out: the executor of a run that is led from this machine, outside the cluster.
+"""In: `flowc run --on kubernetes`. Out: a Platform (see job.py): the executor of a run that is led from this machine, outside the cluster.
 
 A ConfigMap stands for the run: it has the plan and the parameters, and owns the code, the Jobs and the Lease, so that they go with it.
 """
@@ -6,35 +6,79 @@ A ConfigMap stands for the run: it has the plan and the parameters, and owns the
 from __future__ import annotations
 
 import json
-import threading
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from flowc.run import jobs
 from flowc.run.kubernetes import Kubernetes
-from flowc.run.kubernetes_api import Api, FinalError, Object, RefusedError
+from flowc.run.kubernetes_api import Api, FinalError, Object, RefusedError, connect
 from flowc.run.kubernetes_objects import Run
+from flowc.run.kubernetes_view import FAILED
 
+if TYPE_CHECKING:
+    from flowc.diagnostics import Diagnostic
+    from flowc.graph import Graph
+    from flowc.ir import Flow
+    from flowc.run.job import Job
+    from flowc.settings import Settings
+
+PREFIX = "k8s"
+OPTIONS: Mapping[str, str] = {"context": "a context of the kubeconfig", "namespace": "where the Jobs are made"}
 PLAN, PARAMETERS = "plan.json", "parameters.json"
 WEEK = 7 * 24 * 3600
 """Seconds that a run's objects stay after its end, where no setting (job_ttl) says otherwise."""
+
+
+def check(flow: Flow, graph: Graph, settings: Settings) -> list[Diagnostic]:
+    """What plain Kubernetes cannot carry of the flow."""
+    from flowc import target
+
+    return list(target.load("kubernetes").check(flow, graph, settings))
+
+
+def executor(job: Job) -> Laptop:
+    """The executor of a run in the cluster and namespace of the kubeconfig's context, or of those that the options name."""
+    from flowc.compiler import compile_flow
+
+    api = connect(job.option("namespace") or job.settings.namespace, job.option("context") or None)
+    objects = [dict(made.object) for made in compile_flow(job.flow, job.graph, "kubernetes", job.settings).artifacts]
+    return prepared(api, objects, job.run, job.parameters, max_workers=job.max_workers, resume=job.resume, say=_say)
+
+
+def _say(text: str) -> None:
+    print(f"flowc: {text}", file=sys.stderr)
+
+
+@dataclass(slots=True)
+class Laptop(Kubernetes):
+    """What ends with the process that leads."""
+
+    def end(self, succeeded: bool) -> None:
+        """The exit hooks and the objects' time to live where the run has ended; where it was interrupted, only the lease is given back."""
+        try:
+            if succeeded or FAILED in self.work.view.over.values():
+                self.hooks("success" if succeeded else "error")
+                finish(self)
+        finally:
+            self.close()
 
 
 def prepared(
     api: Api,
     objects: Iterable[Object],
     run_id: str,
-    parameters: Mapping[str, str] | None,
+    parameters: Mapping[str, str],
     *,
     max_workers: int | None = None,
     resume: bool = False,
     say: Callable[[str], None] = lambda _: None,
-    stop: threading.Event | None = None,
-) -> Kubernetes:
-    """An executor whose run has what it needs in the cluster.
+) -> Laptop:
+    """An executor whose run has what it needs in the cluster. A run of the id that is there goes on.
 
-    `objects` are the documents of `--target kubernetes`; of these only the ConfigMaps are made. `parameters`: texts by name; None, of a
-    run that is resumed, means those that it was started with. FinalError where the run id is taken (or, with `resume`, is not known).
+    `objects` are the documents of `--target kubernetes`; of these only the ConfigMaps are made. `parameters`: texts by name; where there
+    are none, those that the run was begun with count. FinalError where the id is another flow's (or, with `resume`, is not known).
     """
     maps = [item for item in objects if item["kind"] == "ConfigMap"]
     plan_text = next(item["data"][PLAN] for item in maps if PLAN in item["data"])
@@ -42,11 +86,11 @@ def prepared(
     there = api.get("configmaps", name)
     if resume and there is None:
         raise FinalError(f"there is no run {run_id} in {api.namespace} to resume: its objects are gone, or are in another namespace")
-    if there is not None and not resume:
-        raise FinalError(f"the run id {run_id} is taken in {api.namespace}: choose another one, or resume that run (--resume {run_id})")
-    if parameters is None:
-        parameters = json.loads(there["data"][PARAMETERS]) if there else {}
     plan = json.loads(plan_text)
+    if there is not None and (other := json.loads(there["data"][PLAN])["flow"]) != plan["flow"]:
+        raise FinalError(f"the run id {run_id} is taken in {api.namespace}, by a run of {other}: choose another one")
+    if there is not None:
+        parameters = parameters or json.loads(there["data"][PARAMETERS])
     data = {PLAN: plan_text, PARAMETERS: json.dumps(dict(parameters))}
     labels = {**plan["shared"]["metadata"].get("labels", {}), **Run(plan, run_id, api.namespace).labels}
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": labels}, "data": data}
@@ -55,7 +99,7 @@ def prepared(
     for item in maps:
         if PLAN not in item["data"]:
             _own(api, item, owner)
-    return Kubernetes(api, plan, run_id, parameters, owner, max_workers, resume, say, stop or threading.Event())
+    return Laptop(api, plan, run_id, parameters, owner, max_workers, resume, say)
 
 
 def _made(api: Api, body: Object, there: Object | None) -> Object:
