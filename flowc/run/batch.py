@@ -6,14 +6,22 @@ All that is known of a run is in the ledger and the results on S3, and in Batch,
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from flowc.run.batch_api import Aws, AwsError
+from flowc.run.batch_check import check as check  # noqa: PLC0414 - part of the Platform that this module is
 from flowc.run.batch_jobs import Piece, Setup, piece_of, pieces, request
 from flowc.run.batch_ledger import Ledger
-from flowc.run.executor import Fact, Failed, Finished, Group, Retried, Running, Task, result
+from flowc.run.executor import Executor, Fact, Failed, Finished, Group, Retried, Running, Task, result
+
+if TYPE_CHECKING:
+    from flowc.run.job import Job as Wanted
+
+PREFIX = "batch"
+OPTIONS = {"region": "the region of AWS", "profile": "a profile of AWS's own settings", "settle": "seconds until AWS lists a new job"}
 
 ENDED = ("SUCCEEDED", "FAILED")
 STOPPED = "flowc: the run was ended"
@@ -53,7 +61,9 @@ class BatchExecutor:
         self.quick, self.slow = quick, slow
         self._jobs: dict[str, Job] = {}
         self._launches: dict[Task, int] = {}
+        self._earlier: dict[Task, int] = {}
         self._stopped: set[Task] = set()
+        self._backlog: deque[Piece] = deque()
 
     # --- the protocol ---
 
@@ -97,9 +107,22 @@ class BatchExecutor:
     def start(self, group: Group) -> None:
         """See Executor. A task whose earlier jobs all ended in vain (the run is resumed) gets a new job."""
         for piece in pieces(group, self.setup):
+            earlier = max(self._earlier.get(task, 0) for task in piece.tasks())
+            self._backlog.append(replace(piece, earlier=earlier))
+        self._submit()
+
+    def _submit(self) -> None:
+        """Submit what waits, as far as the limit of tasks that run at once allows."""
+        limit = self.setup.limit
+        while self._backlog:
+            piece = self._backlog[0]
+            running = sum(len(job.piece.paths) - len(job.told) for job in self._jobs.values())
+            if limit is not None and running and running + len(piece.paths) > limit:
+                return
             launch = max(self._launches.get(task, 0) for task in piece.tasks())
             name = self.ledger.submit(piece.name(launch), piece.about(), request(piece, self.setup))
             self._jobs[name] = Job(name, piece)
+            self._backlog.popleft()
 
     def events(self) -> Iterable[Fact]:
         """See Executor."""
@@ -114,6 +137,7 @@ class BatchExecutor:
 
     def cancel(self) -> Iterable[Fact]:
         """See Executor: every job is terminated, those that wait as well; waits two minutes at most until they have ended."""
+        self._backlog.clear()
         for job in self._jobs.values():
             self.aws.terminate(job.id, STOPPED)
         end, facts = self.aws.pace.clock() + 120, []
@@ -133,6 +157,7 @@ class BatchExecutor:
             facts += self._children(job, detail) if job.array else self._single(job, detail)
             if detail["status"] in ENDED:
                 del self._jobs[name]
+        self._submit()
         return facts
 
     def _single(self, job: Job, detail: Mapping[str, Any]) -> Iterator[Fact]:
@@ -141,7 +166,7 @@ class BatchExecutor:
         attempts = detail.get("attempts", [])
         failed = attempts[: len(attempts) - 1] if ended else [a for a in attempts if a.get("stoppedAt")]
         for number in range(job.attempts, len(failed)):
-            yield Retried(task, number, _reason(failed[number].get("container", {}), detail), "")
+            yield Retried(task, job.piece.earlier + number, _reason(failed[number].get("container", {}), detail), "")
         job.attempts = max(job.attempts, len(failed))
         if ended and 0 not in job.told:
             job.told.add(0)
@@ -168,11 +193,13 @@ class BatchExecutor:
             return
         attempts = detail.get("attempts", [])
         container = attempts[-1].get("container", {}) if attempts else detail.get("container", {})
+        last = job.piece.earlier + max(len(attempts) - 1, 0)
         if _ended_by_us(detail) or (by_us and container.get("exitCode") in KILLED):
             self._stopped.add(task)
+            self._earlier[task] = last
         else:
-            log = self._log(job, index, container)
-            yield Failed(task, _reason(container, detail), log, max(len(attempts) - 1, 0))
+            self._earlier[task] = last + 1
+            yield Failed(task, _reason(container, detail), self._log(job, index, container), last)
 
     def _log(self, job: Job, index: int, container: Mapping[str, Any]) -> str:
         stream = container.get("logStreamName")
@@ -214,3 +241,10 @@ def _reason(container: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
     said = container.get("reason") or detail.get("statusReason") or ""
     code = container.get("exitCode")
     return ", ".join(part for part in (f"exit code {code}" if code is not None else "", said) if part) or "no reason given"
+
+
+def executor(wanted: Wanted) -> Executor:
+    """See job.Platform. The credentials are those that boto3 finds."""
+    from flowc.run import batch_setup
+
+    return batch_setup.executor(wanted)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flowc.run.executor import ExecutorError
+
 DESCRIBED = 100
 """Jobs that DescribeJobs takes at once."""
 
@@ -18,7 +20,7 @@ THROTTLED = frozenset(
 ABSENT = frozenset(("NoSuchKey", "404", "NotFound", "ResourceNotFoundException"))
 
 
-class AwsError(Exception):
+class AwsError(ExecutorError):
     """AWS refused a call, or could not be reached for as long as calls are repeated; the message stands alone."""
 
     def __init__(self, message: str, code: str = "") -> None:

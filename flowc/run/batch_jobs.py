@@ -29,7 +29,10 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the jobs of a run have in common. Results are below s3://`bucket`/`prefix`/`run`/; `first` are variables of the start step."""
+    """What the jobs of a run have in common. Results are below s3://`bucket`/`prefix`/`run`/.
+
+    `first` are variables of the start step. At most `limit` tasks run at once, so no job has more.
+    """
 
     plan: Mapping[str, Any]
     run: str
@@ -37,6 +40,7 @@ class Setup:
     prefix: str
     kinds: Mapping[str, Kind]
     first: Mapping[str, str]
+    limit: int | None = None
 
     @property
     def results(self) -> str:
@@ -49,7 +53,10 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The tasks of one job. `counted`: their paths are the parent's and the index in the array, so that no list of them is needed."""
+    """The tasks of one job. `counted`: their paths are the parent's and the index in the array, so that no list of them is needed.
+
+    `earlier`: how many attempts these tasks had before the run was resumed. Metaflow reads the last one, so they are counted on.
+    """
 
     step: str
     parent: str
@@ -57,6 +64,7 @@ class Piece:
     paths: tuple[str, ...]
     counted: bool = False
     gang: int = 0
+    earlier: int = 0
 
     def tasks(self) -> list[Task]:
         return [Task(self.step, path, self.round) for path in self.paths]
@@ -69,14 +77,14 @@ class Piece:
     def about(self) -> dict[str, Any]:
         """As JSON, for the ledger."""
         whole = len(self.paths) if self.counted else list(self.paths)
-        return {"step": self.step, "parent": self.parent, "round": self.round, "paths": whole, "gang": self.gang}
+        return {"step": self.step, "parent": self.parent, "round": self.round, "paths": whole, "gang": self.gang, "earlier": self.earlier}
 
 
 def piece_of(about: Mapping[str, Any]) -> Piece:
     """The Piece that `about` was made of."""
     paths, counted = about["paths"], isinstance(about["paths"], int)
     listed = _counted(about["parent"], paths) if counted else tuple(paths)
-    return Piece(about["step"], about["parent"], about["round"], listed, counted, about["gang"])
+    return Piece(about["step"], about["parent"], about["round"], listed, counted, about["gang"], about["earlier"])
 
 
 def _counted(parent: str, width: int) -> tuple[str, ...]:
@@ -93,24 +101,25 @@ def pieces(group: Group, setup: Setup) -> Iterator[Piece]:
         yield Piece(group.step, group.parent, group.round, group.paths, gang=group.gang)
         return
     paths: Sequence[str] = group.paths
-    start = min(len(paths), ARRAY_LIMIT)
+    most = ARRAY_LIMIT if setup.limit is None else min(ARRAY_LIMIT, setup.limit)
+    start = min(len(paths), most)
     if group.whole and start > 1:
         yield Piece(group.step, group.parent, group.round, tuple(paths[:start]), counted=True)
         paths = paths[start:]
     room = OVERRIDES_LIMIT - SPARE - _size(_overrides(Piece(group.step, group.parent, group.round, ("@", "@")), setup))
     while paths:
-        taken = _fitting(paths, room)
+        taken = _fitting(paths[:most], room)
         yield Piece(group.step, group.parent, group.round, tuple(paths[:taken]))
         paths = paths[taken:]
 
 
 def _fitting(paths: Sequence[str], room: int) -> int:
     used = 0
-    for number, path in enumerate(paths[:ARRAY_LIMIT]):
+    for number, path in enumerate(paths):
         used += len(path) + 5  # two quotes, each with a backslash, and a comma
         if used > room:
             return max(number, 1)
-    return min(len(paths), ARRAY_LIMIT)
+    return len(paths)
 
 
 def request(piece: Piece, setup: Setup) -> dict[str, Any]:
@@ -120,7 +129,7 @@ def request(piece: Piece, setup: Setup) -> dict[str, Any]:
     job: dict[str, Any] = {
         "jobQueue": kind.queue,
         "jobDefinition": kind.definition,
-        "retryStrategy": {"attempts": min(int(step["retries"]) + 1, 10)},
+        "retryStrategy": {"attempts": 1 if piece.earlier else min(int(step["retries"]) + 1, 10)},
         "propagateTags": True,
         "tags": {"flowc/flow": setup.plan["flow"], "flowc/run": setup.run[:256], "flowc/step": piece.step},
     }
@@ -145,6 +154,8 @@ def _overrides(piece: Piece, setup: Setup) -> dict[str, Any]:
     if piece.step == setup.plan["start"]:
         environment |= setup.first
     options = [*([f"--path={path}"] if path else []), *([] if piece.round is None else [f"--round={piece.round}"])]
+    if piece.earlier:
+        options += [f"--attempt={piece.earlier}", f"--user-retries={step['user_retries'] + piece.earlier}"]
     listed = [{"name": name, "value": value} for name, value in environment.items()]
     return {"command": [*setup.kinds[piece.step].launcher, *step["arguments"], *options], "environment": listed}
 

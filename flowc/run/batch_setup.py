@@ -1,16 +1,18 @@
-"""In: a proven Flow, Settings, a run's id and parameters. Out: a BatchExecutor whose job definitions AWS has."""
+"""In: a Job for AWS Batch. Out: its BatchExecutor, whose job definitions AWS has."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
+from flowc import runtime
 from flowc.deployment import batch as deployed
 from flowc.run.batch import BatchExecutor
-from flowc.run.batch_api import Aws, AwsError
+from flowc.run.batch_api import Aws, AwsError, connect
 from flowc.run.batch_check import queue
 from flowc.run.batch_jobs import Kind, Setup, too_big
 from flowc.run.batch_ledger import Ledger
+from flowc.run.job import UsageError
 from flowc.target import short_hash
 
 if TYPE_CHECKING:
@@ -18,34 +20,40 @@ if TYPE_CHECKING:
 
     from flowc.graph import Graph
     from flowc.ir import Flow
+    from flowc.run.job import Job
     from flowc.settings import Settings
 
 RESULTS = "flowc-results"
 """The folder below the datastore's root in which tasks leave what the coordinator has to know, and coordinators what they submitted."""
 
 
-def executor(
-    flow: Flow,
-    graph: Graph,
-    settings: Settings,
-    plan: Mapping[str, Any],
-    aws: Aws,
-    *,
-    run: str,
-    first: Mapping[str, str],
-    resume: bool = False,
-) -> BatchExecutor:
-    """The executor of the run of that id; the flow passed `batch_check`. `first`: variables of the start step, the parameters in them.
+def executor(job: Job) -> BatchExecutor:
+    """The executor of a run whose flow passed `batch_check`. UsageError where AWS cannot be used, or takes no such job."""
+    try:
+        aws = connect(job.option("region") or None, job.option("profile") or None)
+        return prepared(job, aws)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"--on batch needs {error.name}: pip install 'flowc[batch]'") from error
+    except AwsError as error:
+        raise UsageError(str(error)) from error
 
-    AwsError where AWS refuses, or where the parameters are more than a job takes.
-    """
-    assert settings.datastore_root is not None
-    bucket, _, prefix = settings.datastore_root.removeprefix("s3://").strip("/").partition("/")
-    below = "/".join(filter(None, (prefix, RESULTS, flow.name)))
-    setup = Setup(plan, run, bucket, below, _kinds(flow, graph, settings, aws), first)
+
+def prepared(job: Job, aws: Aws) -> BatchExecutor:
+    """The same on the given clients; AwsError where AWS refuses, or where the parameters are more than a job takes."""
+    assert job.settings.datastore_root is not None
+    bucket, _, prefix = job.settings.datastore_root.removeprefix("s3://").strip("/").partition("/")
+    below = "/".join(filter(None, (prefix, RESULTS, job.flow.name)))
+    given = {"FLOWC_PARAMETERS": job.encoded} if job.encoded else {}
+    first = {**runtime.parameters_environment(job.flow), **given}
+    # only what was typed for this run: else the compute environment says how much runs at once
+    setup = Setup(job.plan, job.run, bucket, below, _kinds(job.flow, job.graph, job.settings, aws), first, job.flags.get("max_workers"))
     if (beyond := too_big(setup)) > 0:
         raise AwsError(f"the parameters are {beyond:,} characters too long: a job of AWS Batch takes 8,192 of variables and command in all")
-    return BatchExecutor(aws, setup, Ledger(aws, bucket, f"{below}/{run}.jobs", run), resume=resume)
+    settle = float(job.option("settle", "180"))
+    ledger = Ledger(aws, bucket, f"{below}/{job.run}.jobs", job.run, settle=settle, look=min(5.0, settle / 10))
+    if job.resume and not aws.keys(bucket, f"{below}/{job.run}.jobs/"):
+        raise AwsError(f"there is no run {job.run} of {job.flow.name} in s3://{bucket}/{below}")
+    return BatchExecutor(aws, setup, ledger, resume=job.resume)
 
 
 def _kinds(flow: Flow, graph: Graph, settings: Settings, aws: Aws) -> dict[str, Kind]:

@@ -12,16 +12,13 @@ import signal
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
-
 from runtime import reading
 
 from flowc import plan as plans
-from flowc import runtime
 from flowc.run import batch_setup
 from flowc.run.batch_api import connect
-from flowc.run.batch_ledger import Ledger
 from flowc.run.coordinator import lead
+from flowc.run.job import Job
 from flowc.settings import Settings
 
 
@@ -48,10 +45,8 @@ def main() -> int:
 
     for client in (aws.batch, aws.s3, aws.logs):
         client.meta.events.register("after-call", count)
-    first = {**runtime.parameters_environment(flow), "FLOWC_PARAMETERS": "e30="}
-    executor = batch_setup.executor(flow, graph, settings, plan, aws, run=o.run, first=first, resume=o.resume)
-    ledger = executor.ledger
-    executor.ledger = Ledger(aws, ledger.bucket, ledger.prefix, ledger.run, settle=o.settle, look=0.1)
+    job = Job(flow, graph, settings, plan, str(o.flow), o.run, o.resume, options={"settle": str(o.settle)})
+    executor = batch_setup.prepared(job, aws)
     executor.quick = 0.2
     done = lead(plan, executor)
     failed = [[task.id, fact.reason, fact.log[-2000:]] for task, fact in done.failed.items()]

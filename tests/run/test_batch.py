@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from run.batch_fake import Killed
@@ -145,6 +146,8 @@ def test_resumed() -> None:
     assert run.lead().finished
     assert run.ran["work-1"] == 2
     assert {name for name, times in run.ran.items() if times != 1} == {"work-1"}
+    again = list(run.world.jobs.values())[2].request
+    assert (again["retryStrategy"], again["containerOverrides"]["command"][-2:]) == ({"attempts": 1}, ["--attempt=1", "--user-retries=1"])
     jobs = len(run.world.jobs)
     assert run.lead().finished
     assert len(run.world.jobs) == jobs
@@ -174,3 +177,24 @@ def test_retries_are_batchs() -> None:
     start = next(iter(run.world.jobs.values())).request
     assert start["retryStrategy"] == {"attempts": 3}
     assert run.ran["start"] == 2
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4])
+def test_a_limit_of_tasks_at_once(limit: int) -> None:
+    """With --max-workers no more tasks than that are in Batch at once, and the run ends all the same, also after a coordinator's death."""
+    told = whole("nested")
+    run = Run("nested", SAYS["nested"])
+    run.setup = replace(run.setup, limit=limit)
+    most = 0
+
+    def running(of: object) -> int:
+        nonlocal most
+        most = max(most, sum(task.fate is None for job in run.world.jobs.values() for task in job.tasks))
+        return run.container(of)  # type: ignore[arg-type]
+
+    run.world.work = running
+    run.world.faults = {150: "killed after"}
+    coordinator, _ = run.to_the_end()
+    assert coordinator.finished
+    assert run.ran == told.ran
+    assert most <= limit

@@ -33,7 +33,7 @@ def led(aws: Any, flow: str, run: str, *flags: str, folder: Path = laptop.FLOWS)
     """A coordinator in a process of its own."""
     keys = {"AWS_ENDPOINT_URL": aws.endpoint, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_DEFAULT_REGION": interpreter.REGION}
     command = [sys.executable, LEAD, folder / f"{flow}.py", "--run", run, "--queue", interpreter.QUEUE, "--root", interpreter.DATASTORE, *flags]
-    env = {**os.environ, **keys, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, **keys, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests")))}
     return subprocess.run([str(part) for part in command], env=env, capture_output=True, text=True, timeout=280, check=False)
 
 
