@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flowc.deployment import scopes
+from flowc.deployment import batch_check, scopes
 from flowc.diagnostics import Diagnostic
 from flowc.graph import Graph
 from flowc.ir import Flow
 from flowc.settings import Settings
 from flowc.target import Lowered
-from flowc.targets.step_functions import hooks, machine_check, names, schedules, stack, triggers
+from flowc.targets.step_functions import hooks, machine_check, names, schedules, stack, stack_size, triggers
 
 
 def check(flow: Flow, graph: Graph, settings: Settings) -> Sequence[Diagnostic]:
@@ -22,9 +22,11 @@ def check(flow: Flow, graph: Graph, settings: Settings) -> Sequence[Diagnostic]:
         *schedules.check(flow),
         *triggers.check(flow, settings),
         *scopes.check(flow, graph),
+        *batch_check.check(flow, graph, settings),
     ]
 
 
 def lower(flow: Flow, graph: Graph, settings: Settings) -> Lowered:
     """The documents of a flow that passed `check`."""
-    return Lowered(stack.documents(flow, graph, settings))
+    documents = stack.documents(flow, graph, settings)
+    return Lowered(documents, tuple(stack_size.notes(flow, settings, documents)))
