@@ -14,6 +14,8 @@ from stepfunctions.machine_engine import Engine, Failed, bodies, gangs, play
 from stepfunctions.test_orders import machine_of, read
 
 from flowc import merging
+from flowc.deployment import scopes
+from flowc.diagnostics import Code
 from flowc.settings import Settings
 from flowc.targets.step_functions import jobs, machine, names, states
 from flowc.targets.step_functions.lower import check
@@ -292,6 +294,12 @@ def test_text_reaches_an_intrinsic_function_whole() -> None:
 def test_what_is_refused_or_told(text: str, values: dict[str, Any], expected: list[str]) -> None:
     """Each limit has its code, and what is inside the limit has none."""
     assert codes(text, **values) == expected
+
+
+@pytest.mark.parametrize("code", [scopes.SHARED, scopes.TWO_JOINS], ids=lambda code: code.id)
+def test_shapes_that_no_nesting_carries(code: Code) -> None:
+    """A step in two places, and a split with two joins, are refused here as on Argo: the machine would run them in neither's place."""
+    assert codes(str(code.bad.files["flow.py"])) == [code.id]
 
 
 def test_a_time_limit_is_the_machines() -> None:
