@@ -31,14 +31,22 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted(p for pattern in ("*.md", "docs/*.md", "docs/decisions/*.md", "benchmarks/*.md") for p in ROOT.glob(pattern))
+PAGED = ("*.md", "docs/*.md", "docs/decisions/*.md", "benchmarks/*.md", "terraform/**/*.md", "deploy/*.md")
+PAGES = sorted(p for pattern in PAGED for p in ROOT.glob(pattern))
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PATH = re.compile(r"[\w.-]+(/[\w.*<>-]+)*/?")
 FOREIGN = {"--only-json", "--input-paths", "--namespace"}
 """Options of other programs that stand alone in code spans."""
-PROGRAMS = {"kubectl": {"apply", "delete", "get", "create"}, "argo": {"submit", "lint", "retry"}, "git": {"clone"}}
+PROGRAMS = {
+    "kubectl": {"apply", "delete", "get", "create", "wait"},
+    "argo": {"submit", "lint", "retry", "logs"},
+    "git": {"clone"},
+    "kind": {"create", "delete"},
+    "aws": {"eks", "cloudformation"},
+    "terraform": {"init", "apply", "output"},
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,9 @@ def make_targets() -> set[str]:
 def options(command: str) -> set[str]:
     """The flags of a flowc command."""
     click_command = getattr(importlib.import_module(COMMANDS[command]), f"{command}_command")
-    return {flag for parameter in click_command.params for flag in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
+    below = getattr(click_command, "commands", {}).values()
+    parameters = [parameter for each in (click_command, *below) for parameter in each.params]
+    return {flag for parameter in parameters for flag in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
 
 
 def all_options() -> set[str]:
@@ -154,11 +164,11 @@ def test_a_shell_block_names_what_there_is(fence: Fence) -> None:
     """Its commands exist: targets of make, flags of flowc, verbs of kubectl and argo, the workflow and the parameter of the example."""
     template = flow_of_the_readme()
     parameters = [each["name"] for each in template["spec"]["arguments"]["parameters"]]  # type: ignore[index]
-    for line in fence.text.splitlines():
-        words = shlex.split(line, comments=True)
-        if not words:
-            continue
-        program, *rest = words
+    lines = [shlex.split(line, comments=True) for line in fence.text.splitlines()]
+    commands = [list(words) for line in lines for piped, words in itertools.groupby(line, "|".__eq__) if not piped]
+    for words in commands:
+        line = shlex.join(words)
+        program, *rest = [word for word in words if not word.startswith("-chdir=")]
         if program == "make":
             assert {word for word in rest if "=" not in word} <= make_targets(), line
         elif program == "flowc":
