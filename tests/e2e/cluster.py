@@ -100,7 +100,8 @@ class Cluster:
 
     def sweep(self) -> None:
         """Remove what this session made."""
-        self.kubectl("delete", "cronworkflow,workflow,workflowtemplate,sensor", "-l", f"{LABEL}={SESSION}", "--ignore-not-found", "--wait=false")
+        kinds = "cronworkflow,workflow,workflowtemplate,sensor,cronjob,job,jobset,configmap,serviceaccount,role,rolebinding"
+        self.kubectl("delete", kinds, "-l", f"{LABEL}={SESSION}", "--ignore-not-found", "--wait=false")
 
 
 def ready() -> Cluster:

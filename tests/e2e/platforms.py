@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from e2e import laptop, runs
+from e2e import kubernetes_runs, laptop, runs
 from e2e.cases import Case
 from e2e.cluster import LOGS, Cluster, CommandFailed, run
 from e2e.runs import Outcome, class_name, flowc_command
@@ -54,6 +54,9 @@ def perform(case: Case, platform: str, at: Place) -> Outcome:
     folder = LOGS / platform / case.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    if platform == "kubernetes":
+        assert at.cluster is not None
+        return kubernetes_runs.perform(case, at.cluster, folder)
     return {"local": _local, "batch": _batch}[platform](case, at, folder)
 
 
