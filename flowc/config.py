@@ -100,6 +100,7 @@ TOPICS: dict[str, tuple[Option, ...]] = {
         Option("batch_queue", "text", "Job queue of steps whose @batch names none: name or ARN.", metavar="QUEUE"),
         Option("batch_job_role", "text", "Role of the jobs where @batch names none; unset: the stack makes one.", metavar="ARN"),
         Option("batch_execution_role", "text", "Role with which Fargate starts jobs; unset: the stack makes one.", metavar="ARN"),
+        Option("aws_partition", "text", "Partition of AWS that the state machine is for.", choices=("aws", "aws-cn", "aws-us-gov")),
         Option("stack_bucket", "switch", "Whether the stack makes the bucket of the datastore, instead of taking its name."),
     ),
     "Kubernetes Jobs": (

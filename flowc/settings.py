@@ -74,6 +74,7 @@ class Settings:
     batch_job_role: str | None = None
     batch_execution_role: str | None = None
     stack_bucket: bool = False
+    aws_partition: str = "aws"
     # what Jobs of Kubernetes and their coordinator take beside
     coordinator_image: str | None = None
     kueue_queue: str | None = None

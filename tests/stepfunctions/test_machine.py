@@ -13,7 +13,7 @@ from argo.engine import imagine
 from stepfunctions.machine_engine import Engine, Failed, bodies, gangs, play
 from stepfunctions.test_orders import machine_of, read
 
-from flowc import merging
+from flowc import compiler, merging
 from flowc.deployment import scopes
 from flowc.diagnostics import Code
 from flowc.settings import Settings
@@ -283,7 +283,7 @@ def test_text_reaches_an_intrinsic_function_whole() -> None:
         (flow("start: self.end", "end"), {"notify_on_success": True}, ["FC453"]),
         (flow("@retry(minutes_between_retries=0)\nstart: self.end", "@retry\nend"), {}, []),
         (flow("start: self.end", "@retry(minutes_between_retries=3)\nend"), {}, ["FC454"]),
-        (flow("@batch(queue='${x}')\nstart: self.end", "end"), {}, ["FC455"]),
+        (flow("start: self.end", "end"), {"owner": "a${b}"}, ["FC455"]),
         (flow("start: self.end", "end"), {"production_token": "%{if}"}, ["FC455"]),
         (flow("start: self.end", "end"), {"datastore": "azure"}, ["FC456"]),
         (flow("start: self.end", "end"), {"datastore_root": "/mnt/data"}, ["FC456"]),
@@ -294,6 +294,18 @@ def test_text_reaches_an_intrinsic_function_whole() -> None:
 def test_what_is_refused_or_told(text: str, values: dict[str, Any], expected: list[str]) -> None:
     """Each limit has its code, and what is inside the limit has none."""
     assert codes(text, **values) == expected
+
+
+def test_calls_are_those_of_the_partition() -> None:
+    """In another partition of AWS all calls, however deep, have that partition's ARNs, and the stack's role still allows them."""
+    text = flow(*NEST, above=HOOKED)
+    found = machine_of(text, Settings(aws_partition="aws-us-gov"))[1]
+    calls = [each["Resource"] for body in bodies(found) for each in body["States"].values() if "Resource" in each]
+    assert len(calls) == 15
+    assert all(call.startswith("arn:aws-us-gov:states:::") for call in calls)
+    stacks = [compiler.compile_flow(*read(text), "step-functions", Settings(aws_partition=each)) for each in ("aws", "aws-us-gov")]
+    roles = [each.artifacts[0].object["Resources"]["StateMachineRole"] for each in stacks]
+    assert roles[0] == roles[1]
 
 
 @pytest.mark.parametrize("code", [scopes.SHARED, scopes.TWO_JOINS], ids=lambda code: code.id)

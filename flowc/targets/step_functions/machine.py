@@ -27,7 +27,24 @@ def machine(flow: Flow, graph: Graph, settings: Settings) -> State:
     """
     body = hooks.wrapped(flow, graph, settings, Lowering(flow, graph, settings).body(graph.start or "", None))
     timeout = {"TimeoutSeconds": settings.workflow_timeout} if settings.workflow_timeout else {}
-    return {"Comment": f"Metaflow flow {flow.name}", **timeout, **body}
+    return {"Comment": f"Metaflow flow {flow.name}", **timeout, **_called(body, settings.aws_partition)}
+
+
+def _called(body: State, partition: str) -> State:
+    """The same machine, its calls to services named as in that partition of AWS."""
+    if partition == "aws":
+        return body
+    found = {}
+    for name, state in body["States"].items():
+        new = dict(state)
+        if "Resource" in state:
+            new["Resource"] = state["Resource"].replace("arn:aws:", f"arn:{partition}:", 1)
+        if "Branches" in state:
+            new["Branches"] = [_called(branch, partition) for branch in state["Branches"]]
+        if "ItemProcessor" in state:
+            new["ItemProcessor"] = _called(state["ItemProcessor"], partition)
+        found[name] = new
+    return {**body, "States": found}
 
 
 def substitutions(flow: Flow, graph: Graph, settings: Settings) -> dict[str, str]:

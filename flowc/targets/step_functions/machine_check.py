@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from flowc.graph import Graph
     from flowc.ir import Flow
     from flowc.settings import Settings
-    from flowc.source import Span
 
 EXPANDED = re.compile(r"[$%]\{")
 ROOT = re.compile(r"s3://[a-z0-9][a-z0-9.-]*(/[A-Za-z0-9!_.*()/@=+-]*)?")
@@ -99,17 +98,11 @@ def _pauses(flow: Flow) -> Iterator[Diagnostic]:
 
 
 def _texts(flow: Flow, settings: Settings) -> Iterator[Diagnostic]:
-    found: list[tuple[str, object, Span]] = [
-        (name, getattr(settings, name), flow.span) for name in ("owner", "production_token", "datastore_root")
-    ]
-    for step in flow.steps.values():
-        batch = step.decorator("batch")
-        if batch:
-            found.append((f"the queue of `{step.name}`", batch.get("queue"), batch.span_of("queue")))
-    for what, value, span in found:
+    for what in ("owner", "production_token", "datastore_root"):
+        value = getattr(settings, what)
         if isinstance(value, str) and EXPANDED.search(value):
             text = f"{what} is `{value}`, which CloudFormation or Terraform would expand"
-            yield Diagnostic(WOULD_EXPAND, text, span, help="write the value itself")
+            yield Diagnostic(WOULD_EXPAND, text, flow.span, help="write the value itself")
 
 
 def _datastore(flow: Flow, settings: Settings) -> Iterator[Diagnostic]:

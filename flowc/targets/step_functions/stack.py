@@ -172,11 +172,11 @@ class _Stack:
             [stack_parameters.queue_arn(queue) for queue in sorted(queues)],
             [found.body["jobDefinitionName"] for found in self.definitions.values()],
         )
-        if f'"{states.GET}"' in text:
+        if ':aws-sdk:s3:getObject"' in text:
             statements.append(roles.results(self.bucket, self.prefix))
         if '"DISTRIBUTED"' in text:
             statements += roles.children(self.name)
-        if '"arn:aws:states:::events:putEvents"' in text:
+        if ':events:putEvents"' in text:
             statements.append(roles.events(triggers.BUS))
         return statements
 
