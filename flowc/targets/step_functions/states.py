@@ -32,7 +32,7 @@ STARTUP = 300
 container: so @timeout in the pod, which @retry and @catch hear of, must come first, and Batch only ends what does not listen."""
 # Batch takes 50 jobs a second from an account; what it refuses for another reason is refused again, within minutes.
 THROTTLED = {
-    "ErrorEquals": ["Batch.AWSBatchException", "Batch.BatchException", "Batch.ServerException", "Batch.SdkClientException"],
+    "ErrorEquals": ["Batch.AWSBatchException", "Batch.ServerException", "Batch.TooManyRequestsException", "Batch.SdkClientException"],
     "IntervalSeconds": 2,
     "BackoffRate": 2,
     "MaxDelaySeconds": 60,
