@@ -24,6 +24,9 @@ def _step(decorators: str, imports: str, line: int = 0, **settings: object) -> E
     return Example({"flow.py": sample(imports, on_start=decorators)}, line=line, target="step-functions", settings=settings)
 
 
+ALIASES = {"inferentia": ("trainium",), "use_tmpfs": ("tmpfs_size",), "memory": ("cpu",)}
+"""Attributes that say the same, or are judged together."""
+
 ON_KUBERNETES = Code(
     "FC470",
     "a step for Kubernetes",
@@ -65,12 +68,13 @@ def check(flow: Flow, graph: Graph, settings: Settings) -> list[Diagnostic]:
 
 
 def span_of(step: Step, attribute: str) -> Span:
-    """Where the attribute is written, in @batch or @resources; else the step."""
-    for decorator in (step.decorator("batch"), step.decorator("resources")):
-        for name in (attribute, "trainium" if attribute == "inferentia" else attribute):
-            if decorator and name in decorator.attributes:
+    """Where the attribute is written, in @batch or @resources; else the decorator, or the step that has none."""
+    decorators = [found for name in ("batch", "resources") if (found := step.decorator(name))]
+    for decorator in decorators:
+        for name in (attribute, *ALIASES.get(attribute, ())):
+            if name in decorator.attributes:
                 return decorator.span_of(name)
-    return step.span
+    return decorators[0].span if decorators and attribute in merging.BATCH_DEFAULTS else step.span
 
 
 def _check_step(step: Step, settings: Settings) -> list[Diagnostic]:
