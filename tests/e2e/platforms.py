@@ -18,7 +18,7 @@ from e2e import kubernetes_runs, laptop, runs
 from e2e.cases import Case
 from e2e.cluster import LOGS, Cluster, CommandFailed, run
 from e2e.runs import Outcome, class_name, flowc_command
-from stepfunctions import interpreter
+from stepfunctions import deploy, interpreter
 
 ON_CLUSTER = ("argo", "kubernetes")
 ON_AWS = ("batch", "step-functions")
@@ -57,14 +57,17 @@ def perform(case: Case, platform: str, at: Place) -> Outcome:
     if platform == "kubernetes":
         assert at.cluster is not None
         return kubernetes_runs.perform(case, at.cluster, folder)
-    return {"local": _local, "batch": _batch}[platform](case, at, folder)
+    if platform == "kubernetes":
+        assert at.cluster is not None
+        return kubernetes_runs.perform(case, at.cluster, folder)
+    return {"local": _local, "batch": _batch, "step-functions": _step_functions}[platform](case, at, folder)
 
 
 def _flowc_run(case: Case, flags: Sequence[str], env: Mapping[str, str], folder: Path) -> tuple[int, str]:
     """Exit code and output of `flowc run` for the case. CommandFailed where flowc refuses the flow, which is before anything runs."""
     given = [part for name, value in case.parameters.items() for part in ("--param", f"{name}={value}")]
-    command = [*flowc_command(), "run", str(laptop.FLOWS / f"{case.flow}.py"), "--isolated", *flags, *given]
-    done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=LIMIT, check=False)
+    command = [*flowc_command(), "run", f"{case.flow}.py", "--isolated", *flags, *given]
+    done = subprocess.run(command, env=env, cwd=laptop.FLOWS, capture_output=True, text=True, timeout=LIMIT, check=False)
     said = f"{done.stdout}\n{done.stderr}"
     (folder / "output.txt").write_text(said)
     if done.returncode not in (0, 1) or "error[FC" in said:
@@ -101,6 +104,21 @@ def _batch(case: Case, at: Place, folder: Path) -> Outcome:
     flags = ["--on", "batch", "--run-id", run_id, "--batch-queue", interpreter.QUEUE, "--datastore", "s3", "--datastore-root", root]
     code, said = _flowc_run(case, flags, env, folder)
     return Outcome(_ended(code), {}, _stored(at.aws, case, run_id, root), said[-6000:])
+
+
+def _step_functions(case: Case, at: Place, folder: Path) -> Outcome:
+    """The stack that `flowc compile` writes, deployed, and an execution of its state machine."""
+    assert at.aws is not None
+    name = f"graduates-{case.name}"
+    try:
+        written = deploy.compiled(laptop.FLOWS / f"{case.flow}.py", folder / "stack", "--name", name, command=flowc_command())
+    except deploy.Refused as refused:
+        raise CommandFailed(str(refused)) from refused
+    machine = deploy.stack(at.aws, written, name)
+    ended = at.aws.wait(at.aws.start(machine, deploy.given(case.parameters), name), LIMIT)
+    story = f"{ended.status} {ended.error} {ended.cause}\n{at.aws.log()}"
+    phase = "Succeeded" if ended.status == "SUCCEEDED" else "Failed"
+    return Outcome(phase, {}, _stored(at.aws, case, f"sfn-{name}", interpreter.DATASTORE), story)
 
 
 def _stored(aws: interpreter.Interpreter, case: Case, run_id: str, root: str) -> dict[str, list[dict[str, Any]]]:
