@@ -18,7 +18,7 @@ NO_QUEUE = Code(
     "FC620",
     "a step without a job queue",
     "AWS Batch runs a job in a queue, which only you know: `--batch-queue` is for all steps, `@batch(queue=...)` for one.",
-    bad=Example({"flow.py": sample()}, line=5, on="batch", settings={"datastore_root": _ROOT}),
+    bad=Example({"flow.py": sample()}, line=6, on="batch", settings={"datastore_root": _ROOT}),
     good=Example({"flow.py": sample()}, on="batch", settings={"datastore_root": _ROOT, "batch_queue": "jobs"}),
 )
 NO_ROOT = Code(
