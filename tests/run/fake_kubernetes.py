@@ -51,11 +51,14 @@ class RefusalError(Exception):
 
 @dataclass
 class FakeCluster:
-    """Objects, their history, and a controller of Jobs. `fault` is asked about each request (its number, method, path)."""
+    """Objects, their history, and a controller of Jobs. `fault` is asked about each request (its number, method, path).
+
+    `vanish`: pods that are gone when they have succeeded, before anyone sees them so. `repeat`: events come twice.
+    """
 
     work: Work
     fault: Callable[[int, str, str], Fault | None] = lambda *_: None
-    vanish: bool = False
+    vanish: Callable[[Object], bool] = lambda _: False
     repeat: bool = False
     rng: random.Random = field(default_factory=lambda: random.Random(7))
     objects: dict[str, dict[str, Object]] = field(default_factory=dict)
@@ -93,7 +96,8 @@ class FakeCluster:
                 here.pop(name, None)
             else:
                 here[name] = item
-            for _ in range(2 if self.repeat and event == "MODIFIED" else 1):
+            unseen = kind == "pods" and item["status"]["phase"] == "Succeeded" and event == "MODIFIED" and self.vanish(item)
+            for _ in range(0 if unseen else 2 if self.repeat and event == "MODIFIED" else 1):
                 self.history.append((self.version, kind, event, copy.deepcopy(item)))
             self.changed.notify_all()
             return item
@@ -200,7 +204,7 @@ class FakeCluster:
             ledger["counted"].append(pod["metadata"]["uid"])
             if phase == "Succeeded":
                 ledger["done"].append(index)
-                if self.vanish:
+                if self.vanish(pod):
                     self.delete("pods", pod["metadata"]["name"])
             elif not pod["status"].get("conditions"):
                 ledger["tries"][str(index)] = ledger["tries"].get(str(index), 0) + 1
