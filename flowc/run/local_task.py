@@ -25,8 +25,8 @@ ENDED = (128 + signal.SIGTERM, 128 + signal.SIGINT, -signal.SIGTERM, -signal.SIG
 
 
 def prepare(work):
-    """Stands in a folder of the task's own, where the bootstrap leaves its files; the step itself runs elsewhere."""
-    os.chdir(str(work))
+    """Stands in a folder of the task's own, where the bootstrap leaves its files; the step itself runs elsewhere, as a hook does."""
+    os.chdir(ENV["FLOWC_HERE"] if "--hook" in sys.argv else str(work))
     ENV.update(json.loads(base64.b64decode(ENV.pop("FLOWC_ENVIRONMENT", "")) or "{}"))
     return ENV["FLOWC_FILE"]
 
