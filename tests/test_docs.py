@@ -42,10 +42,7 @@ FOREIGN = {"--only-json", "--input-paths", "--namespace"}
 PROGRAMS = {
     "kubectl": {"apply", "delete", "get", "create", "wait"},
     "argo": {"submit", "lint", "retry", "logs"},
-    "git": {"clone"},
-    "kind": {"create", "delete"},
-    "aws": {"eks", "cloudformation"},
-    "terraform": {"init", "apply", "output"},
+    **{"git": {"clone"}, "kind": {"create", "delete"}, "aws": {"eks", "cloudformation"}, "terraform": {"init", "apply", "output"}},
 }
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 LIMIT = 600
+AS_CI = ("--as=ci", "--as-group=metaflow-deployers")
+"""What Terraform's access entry makes of CI's role."""
 DRY = ["kubectl", "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-"]
 FLOW = ROOT / "examples" / "train.py"
 
@@ -39,8 +41,8 @@ def trained(place: Place, name: str, folder: Path) -> str:
     command = [*flowc_command(), "compile", FLOW, "--target", "argo", "--settings", DEPLOY / name / "flowc.toml"]
     env = {k: v for k, v in os.environ.items() if not k.startswith(("METAFLOW_", "AWS_"))}
     manifest = run([*command, "--namespace", place.namespace, "--label", label], env=env, cwd=folder)
-    place.kubectl("apply", "--server-side", "-f", "-", text=manifest)
-    workflow = place.argo("submit", "--from", "workflowtemplate/train", "--instanceid", place.namespace, "-o", "name").strip()
+    place.kubectl("apply", "--server-side", "-f", "-", *AS_CI, text=manifest)
+    workflow = place.argo("submit", "--from", "workflowtemplate/train", "--instanceid", place.namespace, "-o", "name", *AS_CI).strip()
     try:
         place.argo("wait", workflow, "--instanceid", place.namespace, seconds=LIMIT)
     except CommandFailed as error:
@@ -48,6 +50,19 @@ def trained(place: Place, name: str, folder: Path) -> str:
         raise CommandFailed(f"{error}\n{said}\n{place.kubectl('describe', 'pods')[-3000:]}") from error
     assert place.get("workflow", workflow)["status"]["phase"] == "Succeeded"
     return workflow
+
+
+def deployers_have_what_they_need(place: Place, folder: Path) -> None:
+    """CI may apply what the kubernetes target writes, its coordinator's account included; Secrets and Argo's own rights are not its to have."""
+    command = [*flowc_command(), "compile", FLOW, "--target", "kubernetes", "--settings", DEPLOY / "local" / "flowc.toml"]
+    manifest = run([*command, "--namespace", place.namespace], env=place.cluster.env, cwd=folder)
+    place.kubectl("apply", "--server-side", "--dry-run=server", "-f", "-", *AS_CI, text=manifest)
+    for wanted in ("get secrets", "create pods", "create pods/exec", "escalate roles"):
+        with pytest.raises(CommandFailed, match="no"):
+            place.kubectl("auth", "can-i", *wanted.split(), *AS_CI)
+    binding = ("create", "rolebinding", "more", "--role=argo-role", "--user=ci", "--dry-run=server")
+    with pytest.raises(CommandFailed, match="attempting to grant RBAC permissions not currently held"):
+        place.kubectl(*binding, *AS_CI)
 
 
 def best(kind: str, root: str, workflow: str, env: dict[str, str], folder: Path) -> dict[str, Any]:
@@ -63,6 +78,7 @@ def test_local_runs_the_example(ours: Cluster, tmp_path: Path) -> None:
         workflow = trained(place, "local", tmp_path)
         pods = place.get("pods", "-l", f"workflows.argoproj.io/workflow={workflow}")["items"]
         assert {pod["spec"]["serviceAccountName"] for pod in pods} == {"metaflow-tasks"}
+        deployers_have_what_they_need(place, tmp_path)
         root = f"{ours.env['FLOWC_CLUSTER_SHARED']}/{place.namespace}/.metaflow"
         assert best("local", root, workflow, ours.metaflow_env(), tmp_path)["best"] == "int 3"
 
@@ -116,3 +132,10 @@ def test_api_server_refuses_a_wrong_field(cluster: Cluster, spaces: Callable[[li
     claim["spec"]["storage"] = "5Gi"
     with pytest.raises(CommandFailed, match="storage"):
         run(DRY, env=cluster.env, text=json.dumps(claim))
+
+
+@pytest.mark.slow
+def test_vendored_manifests_are_upstreams(cluster: Cluster) -> None:
+    """What Go's module proxy gives at the pinned versions is what stands in deploy/vendor. Kueue is in no such proxy."""
+    command = [sys.executable, ROOT / "tools" / "vendor.py", "--check", "argo-workflows", "argo-events", "jobset"]
+    assert run(command, env=cluster.env) == ""
