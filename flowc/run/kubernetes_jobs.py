@@ -16,6 +16,7 @@ from flowc.run.kubernetes_objects import Run, build, group_of, name, portions
 from flowc.run.kubernetes_view import FAILED, RETRIED, WAITS, Happened, Task, View, paths
 from flowc.run.kubernetes_watch import ALL, LOST, ONE, Seen, Watcher
 
+QUEUE = "kueue.x-k8s.io/queue-name"
 MISSING = 2.0
 """Seconds that a finished task's pod is waited for to tell its result, before the pod is looked for, and the task asked again."""
 STUCK = 900.0
@@ -39,6 +40,7 @@ class Work:
     view: View = field(init=False)
     stuck: dict[tuple[str, int], float] = field(default_factory=dict)
     anew: dict[str, int] = field(default_factory=dict)
+    looked: float = 0.0
     halted: bool = False
 
     def __post_init__(self) -> None:
@@ -92,7 +94,9 @@ class Work:
                 self._create(group_of(step, part, turn, **more))
 
     def _create(self, group: Object) -> None:
-        made = build(self.run, group, paths(group), self._free(len(paths(group)), group.get("size", 0)))
+        wanted = group.get("size") or len(paths(group))
+        now = self._portion(wanted, self._left(self.view.unfinished()), gang="size" in group)
+        made = build(self.run, group, paths(group), now)
         kind = "jobsets" if made["kind"] == "JobSet" else "jobs"
         while True:
             try:
@@ -119,16 +123,17 @@ class Work:
             raise FinalError(f"{job.name} exists in {self.api.namespace}, and is not of the run {self.run.run_id}: choose another run id")
         return found
 
-    def _free(self, width: int, size: int) -> int:
-        """How many pods a new group may have now."""
-        if self.halted:
-            return 0
-        if self.at_once is None:
-            return width
-        left = self.at_once - sum(self._used(job) for job in self.view.unfinished())
-        if size:
-            return 1 if left >= min(size, self.at_once) else 0
-        return max(0, min(width, left))
+    def _left(self, open_: Sequence[Job]) -> int | None:
+        """How many more pods the run may have now, None for any number."""
+        return None if self.at_once is None else self.at_once - sum(self._used(job) for job in open_)
+
+    def _portion(self, wanted: int, left: int | None, *, gang: bool) -> int:
+        """How many pods of those wanted there is room for; a gang gets all or none, one that is too big for the limit runs alone."""
+        if self.halted or left is None or self.at_once is None:
+            return 0 if self.halted else wanted
+        if gang:
+            return wanted if left >= min(wanted, self.at_once) else 0
+        return max(0, min(wanted, left))
 
     def _used(self, job: Job) -> int:
         if job.kind == "jobsets":
@@ -137,20 +142,19 @@ class Work:
 
     def _share(self) -> None:
         """Give what is free to the groups that wait for it, oldest first. Kueue, where it rules, decides beyond that."""
-        for job in self.view.unfinished() if not self.halted else ():
-            width = 1 if job.kind == "jobsets" else self.view.width(job)
-            wanted = width - len(job.done | job.failed)
-            now = (0 if job.suspended else 1) if job.kind == "jobsets" else min(job.parallelism, wanted)
-            if wanted <= now or (job.kind == "jobsets" and self._queued(job)):
+        open_ = [] if self.halted else self.view.unfinished()
+        left = self._left(open_)
+        for job in open_:
+            gang = job.kind == "jobsets"
+            if gang and (not job.suspended or QUEUE in job.labels):
                 continue
-            more = self._free(wanted - now, job.group.get("size", 0))
+            now = 0 if gang else self._used(job)
+            wanted = int(job.group["size"]) if gang else self.view.width(job) - len(job.done | job.failed)
+            more = self._portion(wanted - now, left, gang=gang)
             if more:
-                spec = {"suspend": False} if job.kind == "jobsets" else {"parallelism": now + more}
-                self._patch(job, {"spec": spec}, replace(job, suspended=job.suspended and job.kind == "jobs", parallelism=now + more))
-
-    @staticmethod
-    def _queued(job: Job) -> bool:
-        return "kueue.x-k8s.io/queue-name" in job.labels
+                left = None if left is None else left - more
+                spec: Object = {"suspend": False} if gang else {"parallelism": now + more}
+                self._patch(job, {"spec": spec}, replace(job, suspended=not gang and job.suspended, parallelism=now + more))
 
     def _patch(self, job: Job, change: Object, after: Job) -> None:
         """Patch; one that is gone meanwhile is heard of as gone."""
@@ -206,8 +210,9 @@ class Work:
     def _lost(self) -> Iterator[Happened]:
         """Look for the pods of tasks whose results are missing; ask the tasks again where those are gone."""
         due = {task for task, since in self.view.lost.items() if time.monotonic() - since > MISSING}
-        if not due:
+        if not due or time.monotonic() - self.looked < MISSING:
             return
+        self.looked = time.monotonic()
         for page in self.api.pages("pods", self.run.selector):
             pods = {item["metadata"]["name"]: facts.pod(item) for item in page["items"]}
             yield from self.view.take(Seen("pods", ONE, pods))
@@ -261,7 +266,7 @@ class Work:
     def _waiting(self) -> Iterator[Happened]:
         """A pod that waits for an image or a Secret that is not there fails in the end; one that no node has room for may wait."""
         limit = float(os.environ.get("FLOWC_STUCK_SECONDS") or STUCK)
-        now = {(p.job, p.index): p for p in self.view.pods.values() if p.stuck and p.code is None and p.job in self.view.jobs}
+        now = {(pod.job, pod.index): pod for pod in self.view.stuck.values() if pod.job in self.view.jobs}
         self.stuck = {key: self.stuck.get(key, time.monotonic()) for key in now}
         for key, since in self.stuck.items():
             job, pod = self.view.jobs[key[0]], now[key]

@@ -50,6 +50,7 @@ class View:
     generation: int = 0
     jobs: dict[str, Job] = field(default_factory=dict)
     pods: dict[str, Pod] = field(default_factory=dict)
+    stuck: dict[str, Pod] = field(default_factory=dict)
     over: dict[Task, str] = field(default_factory=dict)
     results: dict[Task, Object] = field(default_factory=dict)
     lost: dict[Task, float] = field(default_factory=dict)
@@ -82,6 +83,7 @@ class View:
     def _forget(self, kind: str, name: str) -> None:
         if kind == "pods":
             pod = self.pods.pop(name)
+            self.stuck.pop(name, None)
             self._of[pod.job, pod.index].pop(name, None)
             return
         job = self.jobs.pop(name)
@@ -130,6 +132,10 @@ class View:
 
     def _pod(self, pod: Pod) -> Iterator[Happened]:
         self.pods[pod.name] = pod
+        if pod.stuck:
+            self.stuck[pod.name] = pod
+        else:
+            self.stuck.pop(pod.name, None)
         self._of[pod.job, pod.index][pod.name] = None
         job = self.jobs.get(pod.job)
         if job is None or pod.index >= self.width(job):
