@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowc import merging
+from flowc.deployment import batch_check as deployed
 from flowc.deployment.samples import sample
 from flowc.diagnostics import Code, Diagnostic, Example
 
@@ -38,7 +39,7 @@ def queue(step: Step, settings: Settings) -> str | None:
 
 def check(flow: Flow, graph: Graph, settings: Settings) -> list[Diagnostic]:
     """FC620 and FC621, beside what `deployment.batch_check` has against the flow."""
-    found = []
+    found = deployed.check(flow, graph, settings)
     lacking = [name for name in graph.order if queue(flow.steps[name], settings) is None]
     if lacking:
         steps = f"step `{lacking[0]}`" if len(lacking) == 1 else f"step `{lacking[0]}` and {len(lacking) - 1} more"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flowc import runtime
@@ -46,7 +47,9 @@ def prepared(job: Job, aws: Aws) -> BatchExecutor:
     given = {"FLOWC_PARAMETERS": job.encoded} if job.encoded else {}
     first = {**runtime.parameters_environment(job.flow), **given}
     # only what was typed for this run: else the compute environment says how much runs at once
-    setup = Setup(job.plan, job.run, bucket, below, _kinds(job.flow, job.graph, job.settings, aws), first, job.flags.get("max_workers"))
+    # a person who waits for the run to begin hears soon that AWS does not answer
+    kinds = _kinds(job.flow, job.graph, job.settings, replace(aws, pace=replace(aws.pace, tries=4)))
+    setup = Setup(job.plan, job.run, bucket, below, kinds, first, job.flags.get("max_workers"))
     if (beyond := too_big(setup)) > 0:
         raise AwsError(f"the parameters are {beyond:,} characters too long: a job of AWS Batch takes 8,192 of variables and command in all")
     settle = float(job.option("settle", "180"))
