@@ -40,9 +40,11 @@ PATH = re.compile(r"[\w.-]+(/[\w.*<>-]+)*/?")
 FOREIGN = {"--only-json", "--input-paths", "--namespace"}
 """Options of other programs that stand alone in code spans."""
 PROGRAMS = {
-    "kubectl": {"apply", "delete", "get", "create", "wait"},
-    "argo": {"submit", "lint", "retry", "logs"},
-    **{"git": {"clone"}, "kind": {"create", "delete"}, "aws": {"eks", "cloudformation"}, "terraform": {"init", "apply", "output"}},
+    "kubectl": {"apply", "delete", "get", "create", "wait"}, "argo": {"submit", "lint", "retry", "logs"},
+    "git": {"clone"},
+    "kind": {"create", "delete"},
+    "aws": {"eks", "cloudformation"},
+    "terraform": {"init", "apply", "output"},
 }
 
 
@@ -161,7 +163,7 @@ def test_a_shell_block_names_what_there_is(fence: Fence) -> None:
     """Its commands exist: targets of make, flags of flowc, verbs of kubectl and argo, the workflow and the parameter of the example."""
     template = flow_of_the_readme()
     parameters = [each["name"] for each in template["spec"]["arguments"]["parameters"]]  # type: ignore[index]
-    lines = [shlex.split(line, comments=True) for line in fence.text.splitlines()]
+    lines = (shlex.split(line, comments=True) for line in fence.text.splitlines())
     commands = [list(words) for line in lines for piped, words in itertools.groupby(line, "|".__eq__) if not piped]
     for words in commands:
         line = shlex.join(words)
