@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import ast
 import os
+import resource
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -80,7 +81,7 @@ def full() -> str:
 def graduate(rows: Sequence[Case], platforms: Sequence[str], in_flight: int) -> bool:
     """Run all, print the table as soon as it is whole, stories of what differs on stderr; whether every cell is as expected."""
     cluster = clusters.ready() if set(platforms) & set(ON_CLUSTER) else None
-    begun, good = time.monotonic(), True
+    begun, used, good = time.monotonic(), _used(), True
     try:
         with place(platforms, cluster) as at, ThreadPoolExecutor(in_flight) as pool:
             running = [(case, platform, pool.submit(perform, case, platform, at)) for platform in platforms for case in rows]
@@ -94,8 +95,14 @@ def graduate(rows: Sequence[Case], platforms: Sequence[str], in_flight: int) -> 
         if cluster is not None:
             cluster.sweep()
     print(table(cells, rows, platforms), end="")
-    print(f"{len(cells)} runs in {time.monotonic() - begun:.0f} s", file=sys.stderr)
+    print(f"{len(cells)} runs in {time.monotonic() - begun:.0f} s; CPU without pods: {_used() - used:.0f} s", file=sys.stderr)
     return good
+
+
+def _used() -> float:
+    """CPU seconds of all processes that were started here and have ended: flowc, its tasks on this machine, AWS's server with its jobs."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,5 +1,6 @@
-"""All executions of tests/stepfunctions/runs.py in the interpreter, with Metaflow's own machines as the control; needs no cluster.
+"""Executions of tests/stepfunctions/runs.py in the interpreter, with Metaflow's own machines as the control; needs no cluster.
 
+`make e2e` runs those of CORE beside the stacks of test_graduation.py, `make e2e-full` all.
 Two run side by side (`FLOWC_SFN_IN_FLIGHT`): each task is a process of a few seconds. Metaflow's own machines pass flowc's rules too.
 """
 
@@ -22,6 +23,7 @@ from flowc.output.validate import violations
 from flowc.targets.step_functions.rules_machine import problems
 
 IN_FLIGHT = int(os.environ.get("FLOWC_SFN_IN_FLIGHT", "2"))
+CORE = ("text", "switch: long", "timeout", "exit hook on success", "code of several files", "code in the image", "control: split")
 CONTROLS = sorted({run.flow for run in RUNS if run.form == "metaflow"})
 Started = dict[str, "Future[str]"]
 
@@ -46,8 +48,14 @@ def _judged(run: Run, aws: interpreter.Interpreter) -> str:
     return fault(run, *perform(run, aws, flowc_command()), aws)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "execution" in metafunc.fixturenames:
+        full = metafunc.config.getoption("--e2e-full", default=False)
+        chosen = [run for run in RUNS if full or run.name in CORE]
+        metafunc.parametrize("execution", chosen, ids=[run.name for run in chosen])
+
+
 @pytest.mark.e2e
-@pytest.mark.parametrize("execution", RUNS, ids=[run.name for run in RUNS])
 def test_ends_as_on_a_laptop(execution: Run, executions: Started) -> None:
     """The execution's status, the states that it enters and the artifacts of all its tasks are what they must be."""
     assert executions[execution.name].result() == ""
