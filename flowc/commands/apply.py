@@ -50,7 +50,8 @@ def apply_command(flow: str, target: str, diff: bool, prune: bool, force_conflic
             raise click.exceptions.Exit(1)
         done = tried if dry_run else list(apply.apply(cluster, wanted, dry_run=False, force=force_conflicts))
         if prune and not any(outcome.failed for outcome in done):
-            done += apply.remove(cluster, _stale(cluster, wanted, label), dry_run=dry_run, spare=True)
+            jobs = [value["metadata"]["name"] for value in wanted if value["kind"] == "Job"]
+            done += apply.remove(cluster, _stale(cluster, wanted, label), dry_run=dry_run, spare=True, current=jobs)
         told(done, " (dry run)" if dry_run else "")
         if any(outcome.failed for outcome in done):
             raise click.exceptions.Exit(1)

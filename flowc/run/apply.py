@@ -194,8 +194,13 @@ def found(cluster: Cluster, label: str, namespaces: Iterable[str], more: Iterabl
     return out
 
 
-def remove(cluster: Cluster, objects: Sequence[Mapping[str, Any]], *, dry_run: bool, spare: bool) -> Iterator[Outcome]:
-    """Delete with all that they own. `spare`: what a run may need (see KEPT) stays while a run of its flow is under way."""
+def remove(
+    cluster: Cluster, objects: Sequence[Mapping[str, Any]], *, dry_run: bool, spare: bool, current: Iterable[str] = ()
+) -> Iterator[Outcome]:
+    """Delete with all that they own. `spare`: what a run may need (see KEPT) stays while such a run is under way.
+
+    `current`: names of Jobs that need none of these objects, since they came with objects of their own.
+    """
     busy: dict[tuple[str, str], bool] = {}
     for value in reversed(ordered(objects)):
         kind, metadata = str(value["kind"]), value["metadata"]
@@ -203,8 +208,8 @@ def remove(cluster: Cluster, objects: Sequence[Mapping[str, Any]], *, dry_run: b
         if spare and "Prune=false" in metadata.get("annotations", {}).get(KEPT, ""):
             place = (namespace, str(metadata["labels"][DEPLOYMENT]))
             if place not in busy:
-                busy[place] = running(cluster, *place)
-            if busy[place]:
+                busy[place] = running(cluster, *place, frozenset(current))
+            if not _ended(value) if kind == "Job" else busy[place]:
                 yield Outcome(kind, name, namespace, "kept", "a run that is under way may need it")
                 continue
         path = cluster.address(str(value["apiVersion"]), kind, namespace, name)
@@ -218,8 +223,8 @@ def remove(cluster: Cluster, objects: Sequence[Mapping[str, Any]], *, dry_run: b
         yield Outcome(kind, name, namespace, "deleted", before=shown(value))
 
 
-def running(cluster: Cluster, namespace: str, label: str) -> bool:
-    """Whether a run of the deployment is under way: a Workflow, or a coordinator's Job, that has not ended."""
+def running(cluster: Cluster, namespace: str, label: str, current: frozenset[str]) -> bool:
+    """Whether a run of the deployment, but those in `current`, is under way: a Workflow, or a coordinator's Job, that has not ended."""
     _, _, name = label.partition(".")
     selectors = (
         ("argoproj.io/v1alpha1", "Workflow", f"workflows.argoproj.io/workflow-template={name},workflows.argoproj.io/completed!=true"),
@@ -229,7 +234,7 @@ def running(cluster: Cluster, namespace: str, label: str) -> bool:
     for version, kind, selector in selectors:
         path = cluster.address(version, kind, namespace)
         items = [] if path is None else cluster.api.call("GET", path, {"labelSelector": selector})["items"]
-        if any(kind == "Workflow" or not _ended(item) for item in items):
+        if any(kind == "Workflow" or not (_ended(item) or item["metadata"]["name"] in current) for item in items):
             return True
     return False
 
