@@ -57,7 +57,7 @@ def pod(item: Object) -> Pod:
         failed = [pair for pair in ended if pair[1].get("exitCode")]
         code = failed[0][1]["exitCode"] if failed else 0 if status["phase"] == "Succeeded" else 1
         message = next((t.get("message", "") for c, t in ended if c["name"] == container), "")
-    why, stuck = _waiting(status, containers) if code is None else (_ending(status, ended), False)
+    why, stuck = _waiting(status, containers) if code is None and "deletionTimestamp" not in about else (_ending(status, ended), False)
     gang = labels.get("jobset.sigs.k8s.io/jobset-name", "")
     disrupted = any(c.get("type") == "DisruptionTarget" and c.get("status") == "True" for c in status.get("conditions", []))
     return Pod(

@@ -213,9 +213,14 @@ class Work:
         if not due or time.monotonic() - self.looked < MISSING:
             return
         self.looked = time.monotonic()
-        for page in self.api.pages("pods", self.run.selector):
-            pods = {item["metadata"]["name"]: facts.pod(item) for item in page["items"]}
-            yield from self.view.take(Seen("pods", ONE, pods))
+        try:
+            for page in self.api.pages("pods", self.run.selector):
+                pods = {item["metadata"]["name"]: facts.pod(item) for item in page["items"]}
+                yield from self.view.take(Seen("pods", ONE, pods))
+        except RefusedError as error:
+            if error.status != 410:
+                raise
+            return  # the list grew too old between two pages; the next look begins anew
         groups: dict[tuple[str, str], list[str]] = {}
         for step, path, turn in sorted(due & set(self.view.lost)):
             groups.setdefault((step, turn), []).append(path)

@@ -148,6 +148,8 @@ class View:
         subject = job.name if gang else pod.name
         if pod.phase == "Running" and self._first(STARTED, subject):
             yield Happened(STARTED, task, int(job.group.get("attempt", pod.attempt)))
+        elif pod.phase == "Running" and pod.disrupted and self._first(WAITS, pod.name):
+            yield Happened(WAITS, task, pod.attempt, why=f"its pod is being taken away: {pod.why}", pod=pod.name)
         elif pod.phase == "Failed" and not gang and not pod.stopped and pod.index not in job.failed and self._first(RETRIED, pod.name):
             yield Happened(RETRIED, task, pod.attempt, why=pod.why, pod=pod.name, container=pod.container)
         elif pod.why and pod.phase == "Pending" and self._first(WAITS + pod.why.partition(":")[0], pod.name):

@@ -284,3 +284,29 @@ def test_exit_hooks(stages: Any) -> None:
     executor.close()
     stage.judge(run)
     assert (hooks, said) == (["told"], ["exit hook told: failed"] * 2)
+
+
+def test_what_a_pod_says_of_itself() -> None:
+    """A pod's own words: why it failed, that the cluster took it, that its node is lost, what it waits for, what it told."""
+    about = {"name": "p", "labels": {"batch.kubernetes.io/job-name": "j", "batch.kubernetes.io/job-completion-index": "3"}, "annotations": {}}
+
+    def pod(status: dict[str, Any], **more: Any) -> kubernetes_facts.Pod:
+        return kubernetes_facts.pod({"metadata": {**about, **more}, "spec": {"containers": [{"name": "main"}]}, "status": status})
+
+    def ended(code: int, **state: Any) -> dict[str, Any]:
+        phase = "Failed" if code else "Succeeded"
+        return {"phase": phase, "containerStatuses": [{"name": "main", "state": {"terminated": {"exitCode": code, **state}}}]}
+
+    taken = {"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting"}]}
+    killed = pod(ended(137, reason="OOMKilled"))
+    assert (killed.index, killed.code, killed.why, killed.disrupted) == (3, 137, "container main: exit code 137 (OOMKilled)", False)
+    evicted = pod({**ended(143), **taken})
+    assert (evicted.disrupted, evicted.why) == (True, "EvictionByEvictionAPI: Eviction API: evicting")
+    late = pod({"phase": "Failed", "reason": "DeadlineExceeded", "message": "Pod was active too long"})
+    assert (late.code, late.why) == (1, "DeadlineExceeded: Pod was active too long")
+    lost = pod({"phase": "Running", **taken}, deletionTimestamp="2026-01-01T00:00:00Z")
+    assert (lost.code, lost.disrupted, lost.stopped, lost.why) == (None, True, False, "EvictionByEvictionAPI: Eviction API: evicting")
+    room = pod({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no cpu"}]})
+    assert (room.stuck, room.why) == (False, "Unschedulable: no cpu")
+    assert kubernetes_facts.outcome(pod(ended(0, message='{"splits": 2, "case": null}')).message) == {"splits": 2, "case": None}
+    assert kubernetes_facts.outcome("the end of a log") is None
