@@ -256,7 +256,8 @@ def stack(cfn_lint: zipfile.ZipFile) -> tuple[Schema, Schema]:
     }
     known |= {"Stack": whole, "Resource": resource()}
     used = reachable(known, "Stack")
-    return {"Stack": {"$ref": "#/definitions/Stack"}}, {name: value for name, value in known.items() if name in used}
+    kinds = ("Stack", "AWS::Events::Rule", "AWS::Scheduler::Schedule")  # the last two are files of their own too
+    return {kind: {"$ref": f"#/definitions/{kind}"} for kind in kinds}, {name: value for name, value in known.items() if name in used}
 
 
 def resource() -> Schema:

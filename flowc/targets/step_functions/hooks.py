@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 State = dict[str, Any]
 # Names of steps have no capital letters, so these are no step's.
-FLOW, SUCCESS, ERROR, FAILED = "Flow", "On success", "On error", "Failed"
+BEGIN, FLOW, SUCCESS, ERROR, FAILED = "Begin", "Flow", "On success", "On error", "Failed"
 
 _HOOKED = sample("exit_hook", "@exit_hook(on_error=['tell'])", helpers="def tell():\n    print('done')")
 TIMED_OUT = Code(
@@ -55,17 +55,18 @@ def wrapped(flow: Flow, graph: Graph, settings: Settings, body: State) -> State:
     if not found:
         return body
     succeeded, failed = [h for h in found if h.succeeded], [h for h in found if not h.succeeded]
-    whole: State = {"Type": "Parallel", "Parameters": states.record(flow, settings), "Branches": [body]}
-    whole["ResultSelector"] = {"run.$": states.RUN}
+    # Metaflow's commands read the first state; not the Parallel itself, since cfn-lint takes no Parameters there
+    begin: State = {"Type": "Pass", "Parameters": states.record(flow, settings), "Next": FLOW}
+    whole: State = {"Type": "Parallel", "Branches": [body], "ResultSelector": {"run.$": states.RUN}}
     # without hooks of its own a failure needs no Catch: it fails the execution as it is
     caught = {"Catch": [{"ErrorEquals": ["States.ALL"], "Next": ERROR}]} if failed else {}
-    ways: State = {FLOW: {**whole, **caught, **({"Next": SUCCESS} if succeeded else {"End": True})}}
+    ways: State = {BEGIN: begin, FLOW: {**whole, **caught, **({"Next": SUCCESS} if succeeded else {"End": True})}}
     if succeeded:
         ways[SUCCESS] = {**_all(flow, graph, succeeded), "End": True}
     if failed:
         ways[ERROR] = {**_all(flow, graph, failed), "Next": FAILED}
         ways[FAILED] = {"Type": "Fail", "ErrorPath": "$.Error", "CausePath": "$.Cause"}
-    return {"StartAt": FLOW, "States": ways}
+    return {"StartAt": BEGIN, "States": ways}
 
 
 def _all(flow: Flow, graph: Graph, found: list[Hook]) -> State:
