@@ -6,6 +6,7 @@ All that is known of a run is in the ledger and the results on S3, and in Batch,
 from __future__ import annotations
 
 import json
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowc.run.batch_api import Aws, AwsError
 from flowc.run.batch_check import check as check  # noqa: PLC0414 - part of the Platform that this module is
-from flowc.run.batch_jobs import Piece, Setup, piece_of, pieces, request
+from flowc.run.batch_jobs import Piece, Setup, hook_request, piece_of, pieces, request
 from flowc.run.batch_ledger import Ledger
 from flowc.run.executor import Executor, Fact, Failed, Finished, Group, Retried, Running, Task, result
 
@@ -64,6 +65,7 @@ class BatchExecutor:
         self._earlier: dict[Task, int] = {}
         self._stopped: set[Task] = set()
         self._backlog: deque[Piece] = deque()
+        self._latest, self._failed = 0, False
 
     # --- the protocol ---
 
@@ -71,10 +73,11 @@ class BatchExecutor:
         """Every task in the ledger, the last job for it: finished where it left a result, else as Batch has it."""
         latest: dict[Task, tuple[int, Job, int]] = {}
         spare: list[str] = []
-        for noted in self.ledger.known():
+        for noted in (noted for noted in self.ledger.known() if noted.about):
             piece, launch = piece_of(noted.about), int(noted.what.rsplit("/", 1)[-1].partition("-")[0])
             job = Job(noted.jobs[0], piece)
             spare += noted.jobs[1:]
+            self._latest = max(self._latest, launch)
             for index, task in enumerate(piece.tasks()):
                 if launch >= latest.get(task, (0,))[0]:
                     latest[task] = (launch, job, index)
@@ -120,6 +123,7 @@ class BatchExecutor:
             if limit is not None and running and running + len(piece.paths) > limit:
                 return
             launch = max(self._launches.get(task, 0) for task in piece.tasks())
+            self._latest = max(self._latest, launch)
             name = self.ledger.submit(piece.name(launch), piece.about(), request(piece, self.setup))
             self._jobs[name] = Job(name, piece)
             self._backlog.popleft()
@@ -146,6 +150,18 @@ class BatchExecutor:
             if not self._jobs or self.aws.pace.clock() > end:
                 return facts
             self.aws.pace.sleep(self.quick)
+
+    def end(self, succeeded: bool) -> None:
+        """The exit hooks of a run that has ended: jobs in the container of the first step. One that fails changes nothing but is told."""
+        if not succeeded and not self._failed:
+            return
+        for function in [function for function, wants in self.setup.hooks if wants == succeeded]:
+            what = f"exit hook/{function}/{'success' if succeeded else 'error'}/{self._latest}-hook"
+            name = self.ledger.submit(what, {}, hook_request(function, self.setup))
+            while (detail := self.aws.describe([name]).get(name, {"status": ""}))["status"] not in ENDED:
+                self.aws.pace.sleep(self.quick)
+            if detail["status"] == "FAILED":
+                print(f"flowc: exit hook {function} failed: {_reason(detail.get('container', {}), detail)}", file=sys.stderr)
 
     # --- what Batch says ---
 
@@ -199,6 +215,7 @@ class BatchExecutor:
             self._earlier[task] = last
         else:
             self._earlier[task] = last + 1
+            self._failed = True
             yield Failed(task, _reason(container, detail), self._log(job, index, container), last)
 
     def _log(self, job: Job, index: int, container: Mapping[str, Any]) -> str:

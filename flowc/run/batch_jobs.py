@@ -13,6 +13,8 @@ from flowc.run.executor import Group, Task
 ARRAY_LIMIT = 10_000
 OVERRIDES_LIMIT = 8_192
 """Characters that AWS Batch takes as container overrides."""
+STARTUP = 300
+"""Seconds that a container has beside the step's limit: Metaflow ends the step by itself, so that @catch still has its turn."""
 SPARE = 200
 """Characters of the overrides that are kept free: how Batch counts them is not said."""
 
@@ -31,7 +33,8 @@ class Kind:
 class Setup:
     """What the jobs of a run have in common. Results are below s3://`bucket`/`prefix`/`run`/.
 
-    `first` are variables of the start step. At most `limit` tasks run at once, so no job has more.
+    `first` are variables of the start step. At most `limit` tasks run at once, so no job has more. `hooks`: the functions of @exit_hook,
+    each with whether it is for a run that succeeded.
     """
 
     plan: Mapping[str, Any]
@@ -41,6 +44,7 @@ class Setup:
     kinds: Mapping[str, Kind]
     first: Mapping[str, str]
     limit: int | None = None
+    hooks: tuple[tuple[str, bool], ...] = ()
 
     @property
     def results(self) -> str:
@@ -133,14 +137,21 @@ def request(piece: Piece, setup: Setup) -> dict[str, Any]:
         "propagateTags": True,
         "tags": {"flowc/flow": setup.plan["flow"], "flowc/run": setup.run[:256], "flowc/step": piece.step},
     }
-    if step["timeout_seconds"]:
-        job["timeout"] = {"attemptDurationSeconds": max(int(step["timeout_seconds"]), 60)}
+    job["timeout"] = {"attemptDurationSeconds": max(int(step["timeout_seconds"]), 60) + STARTUP}
     if piece.gang:
         nodes = [{"targetNodes": "0:", "containerOverrides": overrides}]
         return {**job, "nodeOverrides": {"numNodes": piece.gang, "nodePropertyOverrides": nodes}}
     if len(piece.paths) > 1:
         job["arrayProperties"] = {"size": len(piece.paths)}
     return {**job, "containerOverrides": overrides}
+
+
+def hook_request(function: str, setup: Setup) -> dict[str, Any]:
+    """The job of an exit hook: a container of the start step."""
+    kind = setup.kinds[setup.plan["start"]]
+    environment = [{"name": "FLOWC_RUN_ID", "value": setup.run}]
+    overrides = {"command": [*kind.launcher, function, "--hook"], "environment": environment}
+    return {"jobQueue": kind.queue, "jobDefinition": kind.definition, "containerOverrides": overrides}
 
 
 def _overrides(piece: Piece, setup: Setup) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowc import runtime
 from flowc.deployment import batch as deployed
+from flowc.deployment.hooks import hooks
 from flowc.run.batch import BatchExecutor
 from flowc.run.batch_api import Aws, AwsError, connect
 from flowc.run.batch_check import queue
@@ -49,7 +50,8 @@ def prepared(job: Job, aws: Aws) -> BatchExecutor:
     # only what was typed for this run: else the compute environment says how much runs at once
     # a person who waits for the run to begin hears soon that AWS does not answer
     kinds = _kinds(job.flow, job.graph, job.settings, replace(aws, pace=replace(aws.pace, tries=4)))
-    setup = Setup(job.plan, job.run, bucket, below, kinds, first, job.flags.get("max_workers"))
+    after = tuple((hook.function, hook.succeeded) for hook in hooks(job.flow))
+    setup = Setup(job.plan, job.run, bucket, below, kinds, first, job.flags.get("max_workers"), after)
     if (beyond := too_big(setup)) > 0:
         raise AwsError(f"the parameters are {beyond:,} characters too long: a job of AWS Batch takes 8,192 of variables and command in all")
     settle = float(job.option("settle", "180"))

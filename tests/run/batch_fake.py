@@ -87,7 +87,7 @@ class World:
         """A job, or a child of an array job, as DescribeJobs shows it."""
         name = job.id if task.index is None else f"{job.id}:{task.index}"
         attempts = [{"container": {"exitCode": task.fate, "logStreamName": f"log/{name}"}}] * task.attempts
-        container = {"logStreamName": f"log/{name}"} if task.attempts else {}
+        container = {"logStreamName": f"log/{name}", "exitCode": task.fate} if task.attempts else {}
         return {"jobId": name, "jobName": job.request["jobName"], "status": self.status(task), "attempts": attempts, "container": container} | (
             {"statusReason": job.stopped} if job.stopped else {}
         )

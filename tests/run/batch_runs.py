@@ -45,6 +45,7 @@ class Run:
     fails: Callable[[Task, int], int] = lambda _task, _attempt: 0
     ran: Counter[str] = field(default_factory=Counter)
     resume: bool = False
+    hook_code: int = 0
 
     def __post_init__(self) -> None:
         flow, graph = reading.read(FLOWS / f"{self.flow}.py", Settings())
@@ -60,6 +61,9 @@ class Run:
         overrides = request.get("containerOverrides") or nodes[0]["containerOverrides"]
         env = {entry["name"]: entry["value"] for entry in overrides["environment"]}
         assert len(json.dumps(overrides)) <= 8192
+        if overrides["command"][-1] == "--hook":
+            self.ran[f"hook {overrides['command'][-2]}"] += 1
+            return self.hook_code
         assert env["FLOWC_ONCE"] == "1"
         task = self._task(overrides["command"][3:], env, of.index)
         place = f"{env['FLOWC_RESULT'].removeprefix('s3://')}/{env['FLOWC_RUN_ID']}/{self.setup.result_id(task)}.json"
@@ -85,7 +89,10 @@ class Run:
         """One coordinator, from its start to its end."""
         aws = self.world.aws()
         ledger = Ledger(aws, "bucket", "root/results/batch-1.jobs", "batch-1")
-        return lead(self.plan, BatchExecutor(aws, self.setup, ledger, resume=self.resume))
+        executor = BatchExecutor(aws, self.setup, ledger, resume=self.resume)
+        done = lead(self.plan, executor)
+        executor.end(done.finished)
+        return done
 
     def to_the_end(self) -> tuple[Coordinator, int]:
         """Coordinators, one after the death of the other; how many died."""

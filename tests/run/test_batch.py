@@ -198,3 +198,29 @@ def test_a_limit_of_tasks_at_once(limit: int) -> None:
     assert coordinator.finished
     assert run.ran == told.ran
     assert most <= limit
+
+
+@pytest.mark.parametrize("fault", ["killed before", "killed after", "lost"])
+def test_exit_hooks_run_once(fault: str) -> None:
+    """The hooks of the run's end, and only these, run in jobs of their own, once, also where a coordinator dies among them."""
+    hooks = (("celebrate", True), ("mourn", False), ("clean", True))
+
+    def run(number: int, fails: int = 0) -> Run:
+        made = Run("own_ends", SAYS["own_ends"], fails=lambda task, _: fails if task.step == "count" else 0)
+        made.setup = replace(made.setup, hooks=hooks)
+        made.world.faults = {number: fault}
+        made.to_the_end()
+        return made
+
+    total = run(0).world.calls.total()
+    for number in range(total - 15, total + 1):
+        assert {name: times for name, times in run(number).ran.items() if "hook" in name} == {"hook celebrate": 1, "hook clean": 1}, number
+    assert {name: times for name, times in run(0, fails=1).ran.items() if "hook" in name} == {"hook mourn": 1}
+
+
+def test_a_hook_that_fails_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """It changes nothing of the run's end."""
+    run = Run("own_ends", SAYS["own_ends"], hook_code=5)
+    run.setup = replace(run.setup, hooks=(("celebrate", True),))
+    assert run.lead().finished
+    assert capsys.readouterr().err == "flowc: exit hook celebrate failed: exit code 5\n"
