@@ -40,6 +40,7 @@ class Work:
     view: View = field(init=False)
     stuck: dict[tuple[str, int], float] = field(default_factory=dict)
     anew: dict[str, int] = field(default_factory=dict)
+    earlier: dict[Task, int] = field(default_factory=dict)
     looked: float = 0.0
     halted: bool = False
 
@@ -69,6 +70,7 @@ class Work:
         newest = max((job.group.get("generation", 0) for job in jobs), default=0)
         self.view.generation = max(newest, 1 + max(failed)) if resume and failed else newest
         happened = [h for seen in [*(first[kind] for kind in self.kinds), *rest] for h in self.view.take(seen)]
+        self.earlier = self._failures()
         self.halted = any(h.what == FAILED for h in happened)
         return [*happened, *self._settle()]
 
@@ -84,14 +86,33 @@ class Work:
     def launch(self, step: str, tasks: Sequence[str], turn: str = "", size: int = 0) -> None:
         """Jobs for the tasks of a step at these paths that are not under way; `size`: how many nodes a gang has, 0 else."""
         started = self.view.started()
-        wanted = [path for path in tasks if (step, path, turn) not in started]
-        more = {"generation": self.view.generation, "size": size}
-        group = group_of(step, wanted, turn, **more) if wanted else {}
-        if "base" in group or size:
-            self._create(group)
-        elif wanted:
-            for part in portions(wanted):
+        alike: dict[int, list[str]] = {}
+        for path in tasks:
+            if (step, path, turn) not in started:
+                alike.setdefault(self.earlier.get((step, path, turn), 0), []).append(path)
+        for earlier, wanted in alike.items():
+            more = {"generation": self.view.generation, "size": size, "earlier": earlier}
+            group = group_of(step, wanted, turn, **more)
+            whole = "base" in group or size
+            for part in [wanted] if whole else portions(wanted):
                 self._create(group_of(step, part, turn, **more))
+
+    def _failures(self) -> dict[Task, int]:
+        """How many attempts failed of each task before the run was resumed, at most."""
+        found: dict[Task, int] = {}
+        for job in self.view.jobs.values():
+            if job.group.get("generation", 0) < self.view.generation and (job.ended == "failed" or job.failed or job.gave_up):
+                tries = job.group.get("earlier", 0) + self._tries(job)
+                for index in range(self.view.width(job)):
+                    task = self.view.task(job, index)
+                    if index not in job.done:
+                        found[task] = max(found.get(task, 0), tries)
+        return found
+
+    def _tries(self, job: Job) -> int:
+        """How often a Job tries a task: a gang's once, one of a resumed run's too."""
+        once = job.kind == "jobsets" or "earlier" in job.group
+        return 1 + int(job.group.get("attempt", 0) if once else self.run.plan["steps"][job.group["step"]]["retries"])
 
     def _create(self, group: Object) -> None:
         wanted = group.get("size") or len(paths(group))

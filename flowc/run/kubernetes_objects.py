@@ -14,6 +14,8 @@ from flowc.run import jobs
 from flowc.run.kubernetes_facts import GROUP, RUN, Object
 
 LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+LAST = 5
+"""The last attempt of a task that Metaflow's datastore keeps, counted from 0."""
 ARGUMENT = 120_000
 """Bytes that the list of a group's paths may take in a pod's environment; Linux allows a variable 131,072."""
 
@@ -53,7 +55,8 @@ def digest(text: str) -> str:
 def group_of(step: str, paths: Sequence[str], turn: str, **more: int) -> Object:
     """What is noted of a group: its step, the paths of its tasks (short where they are one foreach's, in order), the round, and `more`.
 
-    `more`: `generation` counts resumptions, `attempt` and `again` the JobSets of a gang, `tell` is there where tasks only tell.
+    `more`: `generation` counts resumptions, `earlier` the attempts that failed before, `attempt` and `again` the JobSets of a gang, `size`
+    is how many nodes it has, `tell` is there where tasks only tell.
     """
     base, _, last = paths[0].rpartition("-")
     whole = last == "0" and list(paths) == [f"{base}-{i}" if base else str(i) for i in range(len(paths))]
@@ -87,7 +90,7 @@ def build(run: Run, group: Object, paths: Sequence[str], at_once: int) -> Object
     if gang:
         size = int(group["size"])
         jobs.with_width(made, size)
-        env |= {"FLOWC_ATTEMPT": str(group.get("attempt", 0)), "MF_WORLD_SIZE": str(size)}
+        env |= {"FLOWC_ATTEMPT": str(min(group.get("earlier", 0) + group.get("attempt", 0), LAST)), "MF_WORLD_SIZE": str(size)}
         env["MF_MASTER_ADDR"] = f"{about['name']}-control-0-0.{about['name']}"
         if not at_once:
             made["spec"]["suspend"] = True
@@ -95,11 +98,23 @@ def build(run: Run, group: Object, paths: Sequence[str], at_once: int) -> Object
         jobs.with_width(made, len(paths))
         made["spec"]["parallelism"] = at_once
     jobs.with_env(made, env)
-    if "tell" in group:
-        for pod in jobs.pods(made):
-            for container in pod["spec"]["containers"]:
-                container["args"] = [*container["args"], "--tell"]
+    for pod in jobs.pods(made):
+        for container in pod["spec"]["containers"]:
+            container["args"] = _arguments(run, group, container["args"], gang=gang)
+    if "earlier" in group and not gang:
+        made["spec"]["backoffLimitPerIndex"] = 0
     return made
+
+
+def _arguments(run: Run, group: Object, arguments: Sequence[str], *, gang: bool) -> list[str]:
+    """Those of the template. Of tasks that failed before the run was resumed, attempts are counted on: Metaflow reads the last one."""
+    found = [*arguments, *(["--tell"] if "tell" in group else [])]
+    if earlier := group.get("earlier", 0):
+        user = run.plan["steps"][group["step"]]["user_retries"] + earlier
+        own = ("--user-retries=",) if gang else ("--user-retries=", "--attempt=")
+        found = [argument for argument in found if not argument.startswith(own)]
+        found += [f"--user-retries={user}", *([] if gang else [f"--attempt={min(earlier, LAST)}"])]
+    return found
 
 
 def _place(group: Object, paths: Sequence[str]) -> dict[str, str]:

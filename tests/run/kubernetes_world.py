@@ -69,7 +69,7 @@ class Deadly:
 class Stage:
     """`ran`: how often user code began, by task; `echoes`: pods that came for a task that had run; `early`: tasks that ran before their inputs.
 
-    `flaky` fail once, `evicted` are taken once by the cluster, by task id.
+    `attempts`: the number of each try, as the pod had it. `flaky` fail once, `evicted` are taken once by the cluster, by task id.
     """
 
     plan: Object
@@ -80,6 +80,7 @@ class Stage:
     echoes: Counter[str] = field(default_factory=Counter)
     early: set[str] = field(default_factory=set)
     done: set[Task] = field(default_factory=set)
+    attempts: dict[str, list[int]] = field(default_factory=dict)
     cluster: FakeCluster = field(init=False)
 
     def __post_init__(self) -> None:
@@ -91,7 +92,9 @@ class Stage:
         env = {entry["name"]: entry.get("value", "") for entry in container["env"]}
         assert env["FLOWC_RUN_ID"] == RUN
         task = Task(container["args"][0], _path(env, pod), int(env["FLOWC_ROUND"]) if "FLOWC_ROUND" in env else None)
-        attempt = int(pod["metadata"]["annotations"].get(FAILURES) or env.get("FLOWC_ATTEMPT") or 0)
+        said = next(text for text in container["args"] if text.startswith("--attempt=")).partition("=")[2]
+        own = pod["metadata"]["annotations"].get(FAILURES) or env.get("FLOWC_ATTEMPT") or 0
+        attempt = int(said if said.isdigit() else own)
         result = self.world.outcome(task)
         message = json.dumps({"splits": result.splits, "case": result.case}) if "FLOWC_RESULT" in env else ""
         if task in self.done:
@@ -100,6 +103,7 @@ class Stage:
         if "--tell" in container["args"]:
             return Ended(1)
         self.ran[task.id] += 1
+        self.attempts.setdefault(task.id, []).append(attempt)
         if not self.expected.get(task, {task}) <= self.done:
             self.early.add(task.id)
         if task.id in self.evicted and self.ran[task.id] == 1:

@@ -256,6 +256,26 @@ def test_a_failure_stops_the_run_and_a_resume_goes_on(stages: Any) -> None:
     assert resumed is not None
     assert resumed.finished
     assert stage.ran - before == Counter({t.id: 1 for t in stage.expected if t.id not in before or t.id == "work-0"})
+    assert stage.attempts["work-0"] == [0, 1]
+
+
+def test_attempts_are_counted_on(stages: Any) -> None:
+    """What failed for good is tried once each time that the run is resumed, by a higher attempt: Metaflow reads the highest."""
+    stage = stages("chaos", seed=2, fails=frozenset({"deep-0"}))
+    for resume in (False, True, True):
+        run, _ = stage.led(resume=resume)
+        assert run is not None
+        assert not run.finished
+    assert stage.attempts["deep-0"] == [0, 1, 2, 3]
+    stage.world.fails = frozenset()
+    run, _ = stage.led(resume=True)
+    assert run is not None
+    assert run.finished
+    assert stage.attempts["deep-0"] == [0, 1, 2, 3, 4]
+    gang = stages("gang", fails=frozenset({"train"}))
+    for resume in (False, True):
+        gang.led(resume=resume)
+    assert gang.attempts["train"] == [0, 1, 2, 3]
 
 
 def test_at_most_so_many_pods(stages: Any) -> None:
