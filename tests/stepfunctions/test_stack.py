@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -221,8 +222,6 @@ def test_files_for_terraform() -> None:
 
 
 def stacks_holes(text: str) -> set[str]:
-    import re
-
     return set(re.findall(r"(?<!\$)\$\{(\w+)\}", text))
 
 
@@ -264,3 +263,15 @@ def test_the_end_to_end_flows_have_stacks() -> None:
     """The flows that the interpreter runs are compiled as stacks too."""
     for name in ("fan", "loop", "branches", "switch"):
         assert stack((E2E / f"{name}.py").read_text())["Resources"]["StateMachine"]
+
+
+def test_the_page_lists_parameters_and_places() -> None:
+    """docs/step-functions.md names each parameter that some stack has, and each place that some file has, and no other."""
+    page = (FIXTURES.parent.parent / "docs" / "step-functions.md").read_text()
+    lists = [set(re.findall(r"^\| `(\w+)`", part, re.MULTILINE)) for part in re.split(r"^\|---.*$", page, flags=re.MULTILINE)]
+    parameters = {name for text, values in FEATURES.values() for name in stack(text, **values)["Parameters"]}
+    assert parameters in lists
+    found = {hole for text, values in FEATURES.values() for file in compiled(text, **{**values, "format": "asl"}) for hole in stacks_holes(file.text)}
+    plain = {name for name in found if not name.startswith("JobDefinition")}
+    listed = next(names for names in lists if "StartRole" in names)
+    assert plain - {"ExecutionRole"} == listed - {"JobDefinition"}
