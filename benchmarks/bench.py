@@ -22,12 +22,17 @@ from typing import Any
 import workloads
 import yaml
 
-SIZES = (10, 200)
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+from stepfunctions import interpreter
+
+# Metaflow makes a client of AWS for each step that it registers
+SIZES = {"argo": (10, 200), "step-functions": (10, 50)}
 GROWTH = (10, 100, 1_000, 10_000)
 FILES = 1_000
 LONGEST = 300.0
 """Seconds after which a process hangs and is ended, which ends the benchmark."""
-CREATE = ["--quiet", "--no-pylint", "--datastore=s3", "argo-workflows", "create", "--only-json"]
+CREATE = ["create", "--only-json"]
+TOP = ["--quiet", "--no-pylint", "--datastore=s3"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,13 @@ def environment(address: str, home: Path) -> dict[str, str]:
     return {**keep, **aws, **metaflow}
 
 
+def on_aws(env: Mapping[str, str], moto: str) -> dict[str, str]:
+    """What Metaflow's `step-functions create` asks for besides; it registers its job definitions at the address of a moto."""
+    roles = ("METAFLOW_ECS_S3_ACCESS_IAM_ROLE", "METAFLOW_SFN_IAM_ROLE", "METAFLOW_EVENTS_SFN_ACCESS_IAM_ROLE")
+    more = {"METAFLOW_BATCH_JOB_QUEUE": interpreter.QUEUE, "METAFLOW_SFN_DYNAMO_DB_TABLE": interpreter.TABLE, "AWS_ENDPOINT_URL": moto}
+    return {**env, **dict.fromkeys(roles, interpreter.ROLE), **more}
+
+
 def with_bytecode(*packages: str) -> None:
     """Compile the packages, so that no one is measured while Python reads its source."""
     for name in packages:
@@ -87,22 +99,25 @@ def with_bytecode(*packages: str) -> None:
 
 
 def compact(output: bytes) -> int:
-    """Bytes of all objects as the JSON that Kubernetes keeps."""
+    """Bytes of all objects as the JSON that Kubernetes keeps, or CloudFormation and Step Functions get."""
     objects = yaml.load_all(output, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return sum(len(json.dumps(each, separators=(",", ":"))) for each in objects)
 
 
-def compared(folder: Path, env: Mapping[str, str], rounds: int) -> dict[int, dict[str, list[Sample]]]:
-    """Samples of the three by number of steps, taken in turns, after one turn that does not count."""
+def compared(folder: Path, env: Mapping[str, str], rounds: int, target: str) -> dict[int, dict[str, list[Sample]]]:
+    """Samples of flowc and the other roads to a target, by number of steps, taken in turns, after one turn that does not count."""
     found: dict[int, dict[str, list[Sample]]] = {}
-    for size in SIZES:
-        (folder / f"chain{size}.py").write_text(workloads.flow(size), encoding="utf-8")
-        (folder / f"hera{size}.py").write_text(workloads.hera(size), encoding="utf-8")
+    for size in SIZES[target]:
+        file = f"chain_{target.replace('-', '_')}_{size}.py"
+        (folder / file).write_text(workloads.flow(size, where="kubernetes" if target == "argo" else "batch"), encoding="utf-8")
+        verb = "argo-workflows" if target == "argo" else target
         commands = {
-            "flowc": [sys.executable, "-m", "flowc", "compile", f"chain{size}.py", "--target", "argo", "--isolated"],
-            "Metaflow": [sys.executable, f"chain{size}.py", *CREATE],
-            "Hera": [sys.executable, f"hera{size}.py"],
+            "flowc": [sys.executable, "-m", "flowc", "compile", file, "--target", target, "--isolated"],
+            "Metaflow": [sys.executable, file, *TOP, verb, *CREATE],
         }
+        if target == "argo":
+            (folder / f"hera{size}.py").write_text(workloads.hera(size), encoding="utf-8")
+            commands["Hera"] = [sys.executable, f"hera{size}.py"]
         found[size] = {name: [] for name in commands}
         for turn in range(rounds + 1):
             for name, command in commands.items():
@@ -116,16 +131,16 @@ def median(samples: Sequence[Sample], what: str) -> float:
     return statistics.median(getattr(sample, what) for sample in samples)
 
 
-def show_compared(found: Mapping[int, Mapping[str, Sequence[Sample]]]) -> None:
+def show_compared(target: str, found: Mapping[int, Mapping[str, Sequence[Sample]]]) -> None:
     """A line a size and tool; flowc is the unit of the ratios."""
-    print(f"\n{'cold process':<22}{'wall s':>9}{'CPU s':>9}{'MiB':>7}{'wall x':>9}{'CPU x':>8}{'MiB x':>8}")
+    print(f"\n{target:<22}{'wall s':>9}{'CPU s':>9}{'MiB':>7}{'wall x':>9}{'CPU x':>8}{'MiB x':>8}")
     for size, tools in found.items():
         for name, samples in tools.items():
             wall, cpu, memory = (median(samples, what) for what in ("wall", "cpu", "memory"))
             base = [median(tools["flowc"], what) for what in ("wall", "cpu", "memory")]
             ratios = f"{wall / base[0]:>9.1f}{cpu / base[1]:>8.1f}{memory / base[2]:>8.1f}"
             print(f"{f'{size} steps, {name}':<22}{wall:>9.3f}{cpu:>9.3f}{memory:>7.0f}{ratios}")
-    small, large = SIZES
+    small, large = SIZES[target]
     sizes = {size: {name: compact(samples[0].output) for name, samples in tools.items()} for size, tools in found.items()}
     steps = {name: (sizes[large][name] - sizes[small][name]) / (large - small) for name in sizes[small]}
     print(f"\n{'bytes a step':<22}" + ", ".join(f"{name} {size:,.0f} ({size / steps['flowc']:.1f} x)" for name, size in steps.items()))
@@ -168,14 +183,15 @@ def main() -> int:
     rounds = parser.parse_args().rounds
     with_bytecode("flowc", "metaflow", "hera", "click", "jinja2", "yaml", "pydantic", "boto3", "botocore")
     print(", ".join(f"{name} {value}" for name, value in machine().items()), end="\n\n")
-    with tempfile.TemporaryDirectory() as name, workloads.store() as address:
+    with tempfile.TemporaryDirectory() as name, workloads.store() as address, interpreter.started(Path(name) / "aws") as aws:
         folder = Path(name)
         env = environment(address, folder / "home")
-        found = compared(folder, env, rounds)
+        found = {target: compared(folder, env if target == "argo" else on_aws(env, aws.endpoint), rounds, target) for target in SIZES}
         show_growth(folder, env, min(rounds, 3))
         show_many(folder, env, min(rounds, 3))
         # last: a process's peak is at least the size of this one, from which it was forked
-        show_compared(found)
+        for target in SIZES:
+            show_compared(target, found[target])
     return 0
 
 

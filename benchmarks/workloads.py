@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 
 FLOW = """\
-from metaflow import FlowSpec, Parameter, kubernetes, retry, step
+from metaflow import FlowSpec, Parameter, {where}, retry, step
 
 
 class {name}(FlowSpec):
@@ -22,7 +22,7 @@ if __name__ == "__main__":
 """
 STEP = """\
     @retry(times=2)
-    @kubernetes(cpu=2, memory=4096)
+    @{where}(cpu=2, memory=4096)
     @step
     def {name}(self):
         {body}
@@ -54,11 +54,12 @@ print(workflow.to_yaml())
 """
 
 
-def flow(count: int, name: str = "Chain") -> str:
-    """A flow file with a chain of `count` steps."""
+def flow(count: int, name: str = "Chain", where: str = "kubernetes") -> str:
+    """A flow file with a chain of `count` steps, each with @kubernetes or @batch."""
     names = ["start", *(f"step{number}" for number in range(count - 2)), "end"]
-    steps = [STEP.format(name=a, body=f"self.next(self.{b})") for a, b in pairwise(names)]
-    return FLOW.format(name=name, steps="\n".join([*steps, STEP.format(name="end", body="pass")]))
+    steps = [STEP.format(name=a, where=where, body=f"self.next(self.{b})") for a, b in pairwise(names)]
+    last = STEP.format(name="end", where=where, body="pass")
+    return FLOW.format(name=name, where=where, steps="\n".join([*steps, last]))
 
 
 def hera(count: int) -> str:

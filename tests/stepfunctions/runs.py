@@ -14,6 +14,10 @@ from stepfunctions import deploy
 from stepfunctions.interpreter import DATASTORE, Interpreter, Outcome
 
 
+LIMIT = 1800.0
+"""Seconds that an execution may take; far more than any does, since machines are shared."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One execution of a flow of tests/e2e/flows, given `parameters`; `flags` go to `flowc compile`.
@@ -47,7 +51,7 @@ RUNS: tuple[Run, ...] = (
     Run("split", "branches", enters=("start split", "left split")),
     Run("foreach of 1 and 3", "fan", {"width": "3"}, events=WIDE),
     Run("foreach of 2, inline", "fan", {"width": "2"}, flags=("--no-use-distributed-map",), events=("MapIterationSucceeded",), quick=True),
-    Run("foreach of 60", "fan", {"width": "60"}, events=WIDE),
+    Run("foreach of 60", "fan", {"width": "60"}, flags=("--max-workers", "8"), events=WIDE),
     Run("nested foreach", "nested"),
     Run("switch: short", "switch", enters=("short",)),
     Run("switch: long", "switch", {"way": "long"}),
@@ -87,7 +91,7 @@ def perform(run: Run, aws: Interpreter, command: Sequence[str] = ()) -> tuple[Ou
     else:
         where = ("--format", "asl", "--name", name, "--datastore", "s3", "--datastore-root", root)
         machine = deploy.files(aws, deploy.compiled(flow, folder, *where, *run.flags, command=command), name, root=root)
-    outcome = aws.wait(aws.start(machine, deploy.given(run.parameters), name))
+    outcome = aws.wait(aws.start(machine, deploy.given(run.parameters), name), LIMIT)
     return outcome, aws.artifacts(class_name(run.flow), f"sfn-{name}", root)
 
 
