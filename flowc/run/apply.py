@@ -11,7 +11,7 @@ from urllib.parse import quote
 from flowc.run.kubernetes_api import Api, Object, RefusedError
 
 MANAGER = "flowc"
-DEPLOYMENT = "flowc.dev/deployment"
+DEPLOYMENT = "flowc/deployment"
 """Label of all that `flowc apply` applied for one flow and target. It is put on here, not by the compiler: nobody else has to know it."""
 KEPT = "argocd.argoproj.io/sync-options"
 """Annotation of what a run that is under way may need: `Prune=false`."""
@@ -228,7 +228,7 @@ def running(cluster: Cluster, namespace: str, label: str, current: frozenset[str
     _, _, name = label.partition(".")
     selectors = (
         ("argoproj.io/v1alpha1", "Workflow", f"workflows.argoproj.io/workflow-template={name},workflows.argoproj.io/completed!=true"),
-        ("batch/v1", "Job", f"app.kubernetes.io/name=metaflow-run,flowc.dev/flow={name.replace('.', '-')}"),
+        ("batch/v1", "Job", f"app.kubernetes.io/name=metaflow-run,flowc/flow={name.replace('.', '-')}"),
         ("batch/v1", "Job", f"{DEPLOYMENT}={label}"),
     )
     for version, kind, selector in selectors:

@@ -75,8 +75,8 @@ def test_apply_makes_what_compile_writes(server: Server) -> None:
     text = flowc("compile", "hello.py", "-t", "kubernetes", "--isolated")[0]
     assert len(server.objects) == text.count("\n---\n") + 1 == said.count(" created")
     assert all("/namespaces/team/" in path for path in server.objects)
-    assert {o["metadata"]["labels"]["flowc.dev/deployment"] for o in server.objects.values()} == {"kubernetes.helloflow"}
-    assert "flowc.dev/deployment" not in text
+    assert {o["metadata"]["labels"]["flowc/deployment"] for o in server.objects.values()} == {"kubernetes.helloflow"}
+    assert "flowc/deployment" not in text
     assert "/jobs/" in server.writes()[-1]
 
 
@@ -161,7 +161,7 @@ def test_prune_spares_a_run(server: Server) -> None:
     apply()
     old = {name for name in server.names() if name.startswith(("jobs/", "configmaps/"))}
     stale = "/api/v1/namespaces/team/serviceaccounts/stale"
-    labels = {"flowc.dev/deployment": "kubernetes.helloflow"}
+    labels = {"flowc/deployment": "kubernetes.helloflow"}
     server.objects[stale] = {"kind": "ServiceAccount", "metadata": {"name": "stale", "namespace": "team", "uid": "1", "labels": labels}}
     change()
     _, said = apply("--prune")
@@ -173,7 +173,7 @@ def test_prune_spares_a_run(server: Server) -> None:
 def test_prune_on_argo_spares_code(server: Server) -> None:
     """An old ConfigMap of code stays while a Workflow of the template runs, and goes when it has ended."""
     path = "/api/v1/namespaces/team/configmaps/old"
-    about = {"name": "old", "namespace": "team", "uid": "1", "labels": {"flowc.dev/deployment": "argo.helloflow"}, "annotations": KEEP}
+    about = {"name": "old", "namespace": "team", "uid": "1", "labels": {"flowc/deployment": "argo.helloflow"}, "annotations": KEEP}
     server.objects[path] = {"kind": "ConfigMap", "metadata": about}
     run = "/apis/argoproj.io/v1alpha1/namespaces/team/workflows/w"
     labels = {"workflows.argoproj.io/workflow-template": "helloflow"}
@@ -191,7 +191,7 @@ def test_delete(server: Server) -> None:
     change()
     apply()
     path = next(path for path in server.objects if "/roles/" in path)
-    del server.objects[path]["metadata"]["labels"]["flowc.dev/deployment"]
+    del server.objects[path]["metadata"]["labels"]["flowc/deployment"]
     said = flowc("delete", "hello.py", "-t", "kubernetes", "--isolated", "--dry-run")[1]
     assert said.count("deleted (dry run)") == 8
     assert len(server.objects) == 9

@@ -236,7 +236,7 @@ def test_every_manifest_is_valid(flow: FlowText) -> None:
     assert list(plan["jobs"]) == list(plan["steps"])
     for step in plan["jobs"]:
         job = jobs.with_env(jobs.with_width(jobs.manifest(plan, step), 2), {"FLOWC_RUN_ID": "k8s-x"})
-        jobs.with_labels(job, {"flowc.dev/run": "x"})
+        jobs.with_labels(job, {"flowc/run": "x"})
         job["metadata"]["name"] = jobs.name("x", step)
         assert violations(SCHEMAS[job["kind"]], job) == []
         assert len(environment(job)) > 5

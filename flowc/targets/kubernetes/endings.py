@@ -48,6 +48,6 @@ def _hooks(flow: Flow, graph: Graph, settings: Settings) -> Iterator[dict[str, A
             "imagePullSecrets": [{"name": name} for name in dict.fromkeys(pull_secrets)] if asked["image_pull_secrets"] else None,
             "containers": [pods.given(container)],
         }
-        label = {"labels": {"flowc.dev/hook": label_value(hook.function)}}
+        label = {"labels": {"flowc/hook": label_value(hook.function)}}
         job = {"metadata": label, "spec": {"template": {"metadata": label, "spec": pods.given(pod)}}}
         yield {"on": hook.kind, "function": hook.function, "job": job}

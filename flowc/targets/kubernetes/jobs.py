@@ -79,7 +79,7 @@ def identity(flow: Flow, settings: Settings) -> dict[str, str]:
     return {
         "app.kubernetes.io/part-of": "metaflow",
         "app.kubernetes.io/managed-by": "flowc",
-        "flowc.dev/flow": base(flow, settings),
+        "flowc/flow": base(flow, settings),
     }
 
 
@@ -159,7 +159,7 @@ def _template(flow: Flow, graph: Graph, node: Node, settings: Settings, delivery
 def _of_step(step: Step) -> dict[str, Any]:
     """Labels and annotations of the step's Job and pods; the user's win, as in Metaflow."""
     asked = merging.kubernetes(step)
-    labels = {"flowc.dev/step": label_value(step.name), **pods.labels(asked)}
+    labels = {"flowc/step": label_value(step.name), **pods.labels(asked)}
     return {"labels": labels, "annotations": {"metaflow/step_name": step.name, **(asked["annotations"] or {})}}
 
 
