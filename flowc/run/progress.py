@@ -174,9 +174,10 @@ class Tree(Lines):
         count, times, state = self.counts[step], self.times[step], self.state(step)
         color, mark = MARKS[state]
         name = f"{'  ' * len(self.plan['steps'][step]['scope'])}{step}"
-        told = [f"{count.done}/{count.total}"] if count.total > 1 or self.plan["steps"][step]["scope"] else []
-        told += [f"{number} {what}" for what, number in (("running", count.running), ("failed", count.failed)) if number and told]
-        told += [f"{count.skipped} skipped"] if count.skipped and told else ["skipped"] if state == "skipped" else []
+        many = count.total > 1 or (count.total and self.plan["steps"][step]["scope"])
+        told = [f"{count.done}/{count.total}"] if many else []
+        told += [f"{number} {what}" for what, number in (("running", count.running), ("failed", count.failed)) if number and many]
+        told += [f"{count.skipped} skipped" if many or count.skipped > 1 else "skipped"] if count.skipped else []
         told += [f"{times.retries} retried"] if times.retries else []
         text = f"{name:<28} {', '.join(told):<28} {duration(self.elapsed(step)) if times.began else ''}".rstrip()[: width - 2]
         return f"\x1b[{color}m{mark}\x1b[0m {text}" if self.color else f"{mark} {text}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +60,7 @@ def run(world: World, seed: int = 0, *, grouped: bool = False, **more: Any) -> C
     return lead(world.plan, FakeExecutor(world, random.Random(seed).randrange, grouped), **more)
 
 
+@hypothesis.settings(deadline=None)
 @given(flows(), st.integers(0, 2**32), st.booleans(), st.sampled_from([None, 1, 2, 5]))
 def test_every_task_once_and_after_its_inputs(made: Any, seed: int, grouped: bool, workers: int | None) -> None:
     """Of flows of every shape the tasks of a nested walk run, each once, none before what it reads; whatever the order in which they end."""
@@ -84,6 +86,7 @@ def test_every_task_once_and_after_its_inputs(made: Any, seed: int, grouped: boo
     }
 
 
+@hypothesis.settings(deadline=None)
 @given(flows(), st.integers(0, 2**32), st.booleans())
 def test_a_coordinator_that_dies_is_replaced(made: Any, seed: int, grouped: bool) -> None:
     """Killed before and after each of its operations, again and again, and started anew from recover(): the same tasks, each once."""
@@ -127,6 +130,7 @@ def test_dies_at_every_transition(text: str, grouped: bool) -> None:
         assert world.started == run_through.started
 
 
+@hypothesis.settings(deadline=None)
 @given(flows(), st.integers(0, 2**32), st.booleans())
 def test_two_coordinators(made: Any, seed: int, grouped: bool) -> None:
     """Two that lead one run, in turns of any length and without a word to one another, start each task once and both see the end."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -294,6 +293,6 @@ def test_what_is_kept_of_a_run(counted: Path) -> None:
     assert run(counted, "flow.py", "--run-id=mine").returncode == 0
     folder = counted / ".flowc" / "CountedFlow" / "mine"
 
-    assert sorted(os.listdir(folder / "tasks")) == sorted(f"{task}.json" for task in TASKS)
+    assert sorted(p.name for p in (folder / "tasks").iterdir()) == sorted(f"{task}.json" for task in TASKS)
     assert json.loads((folder / "tasks" / "start.json").read_text()) == {"splits": 3, "case": "work"}
     assert list((folder / "work").iterdir()) == []
