@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowc.deployment.samples import sample
 from flowc.diagnostics import Code, Diagnostic, Example, Severity
-from flowc.targets.step_functions import rules_machine
+from flowc.targets.step_functions import rules_machine, stack_size
 
 if TYPE_CHECKING:
     from flowc.ir import Flow
@@ -34,7 +34,7 @@ _EVENTS: Mapping[str, int] = {"Task": 6, "Parallel": 4, "Map": 4, "Wait": 2, "Pa
 def _queue(length: int, line: int = 0) -> Example:
     batch = f"@batch(queue='q' * {length:_})"
     text = sample("batch", on_start=batch).replace("    @step\n    def end", f"    {batch}\n    @step\n    def end")
-    return Example({"flow.py": text}, line=line, target="step-functions")
+    return Example({"flow.py": text}, line=line, target="step-functions", settings={"format": "asl"})
 
 
 def _parameter(length: int, line: int = 0) -> Example:
@@ -148,9 +148,9 @@ def distributed(state: Mapping[str, Any]) -> bool:
 
 
 def stack(flow: Flow, template: Mapping[str, Any]) -> Iterator[Diagnostic]:
-    total, count = _bytes(template), len(template["Resources"])
+    total, count = stack_size.size(template), len(template["Resources"])
     if total > TEMPLATE_LIMIT or count > RESOURCES_LIMIT:
-        text = f"the stack has {total:,} bytes and {count} resources; {TEMPLATE_LIMIT:,} and {RESOURCES_LIMIT} are the limits"
+        text = f"the stack has about {total:,} bytes and {count} resources; {TEMPLATE_LIMIT:,} and {RESOURCES_LIMIT} are the limits"
         help = "deploy the state machine by itself: `--format asl`"  # noqa: A001 - the field's name
         yield Diagnostic(TOO_LARGE, text, flow.span, help=help)
 
