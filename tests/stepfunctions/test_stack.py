@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -275,3 +277,26 @@ def test_the_page_lists_parameters_and_places() -> None:
     plain = {name for name in found if not name.startswith("JobDefinition")}
     listed = next(names for names in lists if "StartRole" in names)
     assert plain - {"ExecutionRole"} == listed - {"JobDefinition"}
+
+
+def test_terraform_fills_the_files(tmp_path: Path) -> None:
+    """templatefile of the real Terraform gives JSON in which every place is filled and the user's own text is as it was."""
+    if shutil.which("terraform") is None:
+        pytest.skip("there is no terraform on this machine")
+    own = "${JobRole} $${x} %{if} %%{y} $"
+    text = flow("@schedule()", f"@batch(cpu=2)\n    @environment(vars={{'A': {own!r}}})", next_="self.work, foreach='x'", steps=WORK)
+    artifacts = compiled(text, format="asl")
+    for artifact in artifacts:
+        (tmp_path / artifact.file).write_text(artifact.text)
+    known = {name: f"<{name}>" for artifact in artifacts for name in stacks_holes(artifact.text)}
+    asked = f'jsonencode({{for f in fileset(".", "*.json") : f => jsondecode(templatefile(f, {json.dumps(known)}))}})\n'
+    done = subprocess.run(["terraform", "console"], cwd=tmp_path, input=asked, capture_output=True, text=True, check=True)
+    found = json.loads(json.loads(done.stdout))
+    assert sorted(found) == sorted(artifact.file for artifact in artifacts)
+    one = found["Hello.JobDefinitionStart.json"]["containerProperties"]
+    assert {"name": "A", "value": own} in one["environment"]
+    assert one["jobRoleArn"] == "<JobRole>"
+    states = found["Hello.asl.json"]["States"]
+    assert states["start"]["Parameters"]["JobDefinition"] == "<JobDefinitionStart>"
+    assert states["start outcome"]["Parameters"]["Bucket"] == "<Bucket>"
+    assert found["Hello.schedule.json"]["Target"]["RoleArn"] == "<StartRole>"
