@@ -40,7 +40,7 @@ PATH = re.compile(r"[\w.-]+(/[\w.*<>-]+)*/?")
 FOREIGN = {"--only-json", "--input-paths", "--namespace"}
 """Options of other programs that stand alone in code spans."""
 PROGRAMS = {
-    "kubectl": {"apply", "delete", "get", "create", "wait"}, "argo": {"submit", "lint", "retry", "logs"},
+    "kubectl": {"apply", "delete", "get", "create", "wait", "logs"}, "argo": {"submit", "lint", "retry", "logs"},
     "git": {"clone"},
     "kind": {"create", "delete"},
     "aws": {"eks", "cloudformation"},
