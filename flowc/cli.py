@@ -91,7 +91,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if "_FLOWC_COMPLETE" in os.environ:
         from flowc.commands.completion import answer
 
-        return answer()
+        return answer(flowc)
     try:
         # not `flowc.main(...)`: that has its own exit codes for an interrupt and a broken pipe
         with flowc.make_context("flowc", list(sys.argv[1:] if arguments is None else arguments)) as ctx:

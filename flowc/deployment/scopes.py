@@ -1,4 +1,4 @@
-"""In: a Flow and its Graph. Out: FC442 and FC443, for shapes that Metaflow's linter lets pass and that no fixed set of DAGs, or of nested states, can carry."""
+"""In: a Flow and its Graph. Out: FC442 and FC443, for shapes that no fixed set of DAGs or nested states can carry."""
 
 from __future__ import annotations
 
