@@ -9,7 +9,7 @@ from flowc.deployment import batch, batch_code, batch_values, pods
 from flowc.deployment.code import IMAGE_PATH
 from flowc.deployment.pods_check import RESERVED, check_packages
 from flowc.deployment.samples import sample
-from flowc.diagnostics import Code, Diagnostic, Example
+from flowc.diagnostics import Code, Diagnostic, Example, Severity, has_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +56,15 @@ NO_SIZE = Code(
     bad=_step("@batch(cpu=2, memory=1000)", "batch", line=5, batch_platform="fargate"),
     good=_step("@batch(cpu=2, memory=4096)", "batch", batch_platform="fargate"),
 )
+FOR_CLUSTERS = Code(
+    "FC474",
+    "a setting that only a cluster has",
+    "Secrets of Kubernetes are nothing that a job of AWS Batch could read. Where one settings file serves several targets, a job goes "
+    "without what they would bring.",
+    bad=_step("", "", line=4, secrets=("database",)),
+    good=_step("", "", environment={"DATABASE": "db.example.com"}),
+    severity=Severity.WARNING,
+)
 
 
 def check(flow: Flow, graph: Graph, settings: Settings) -> list[Diagnostic]:
@@ -63,8 +72,8 @@ def check(flow: Flow, graph: Graph, settings: Settings) -> list[Diagnostic]:
     found = [problem for decorator in flow.decorators for problem in check_packages(decorator, settings)]
     for name in graph.order:
         found += _check_step(flow.steps[name], settings)
-    found += _settings(flow, settings)
-    return found or list(_sizes(flow, graph, settings))
+    found += [*_settings(flow, settings), *_clusters(flow, settings)]
+    return found if has_errors(found) else [*found, *_sizes(flow, graph, settings)]
 
 
 def span_of(step: Step, attribute: str) -> Span:
@@ -132,3 +141,10 @@ def _sizes(flow: Flow, graph: Graph, settings: Settings) -> Iterator[Diagnostic]
         total = batch.size(found.body) + batch_code.RESERVE
         if total > batch_code.DEFINITION_LIMIT:
             yield batch_code.too_big(flow, settings, total, found.steps[0], batch.parts(found.body))
+
+
+def _clusters(flow: Flow, settings: Settings) -> Iterator[Diagnostic]:
+    for name in ("secrets", "image_pull_secrets", "datastore_claim"):
+        if getattr(settings, name):
+            text = f"{name} of the settings has no effect on AWS Batch"
+            yield Diagnostic(FOR_CLUSTERS, text, flow.span, help="use @secrets, or roles: see JobPolicyArns of the stack")

@@ -122,6 +122,7 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
     ("@batch(memory=4097)", {"batch_platform": "fargate"}, ["FC473"]),
     ("@resources(cpu=4, memory=30720)", {"batch_platform": "fargate"}, []),
     ("", {"code": "image"}, ["FC441"]),
+    ("", {"secrets": ("database",), "image_pull_secrets": ("registry",)}, ["FC474", "FC474"]),
     ("", {"code": "image", "code_path": "/app"}, []),
 ]  # fmt: skip
 

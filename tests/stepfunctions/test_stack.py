@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -300,3 +302,21 @@ def test_terraform_fills_the_files(tmp_path: Path) -> None:
     assert states["start"]["Parameters"]["JobDefinition"] == "<JobDefinitionStart>"
     assert states["start outcome"]["Parameters"]["Bucket"] == "<Bucket>"
     assert found["Hello.schedule.json"]["Target"]["RoleArn"] == "<StartRole>"
+
+
+def test_the_description_is_the_settings() -> None:
+    """CloudFormation takes 1,024 bytes, whole characters."""
+    assert stack(flow())["Description"] == "Metaflow flow Hello on AWS Step Functions and AWS Batch"
+    assert stack(flow(), description="é" * 600)["Description"] == "é" * 512
+
+
+def test_the_bytes_are_the_flows(tmp_path: Path) -> None:
+    """Processes with other hash seeds, zones and folders write the same stack."""
+    path = FIXTURES / "nested_foreach" / "flow.py"
+    call = [sys.executable, "-m", "flowc", "compile", str(path), "--target", "step-functions", "--isolated"]
+    texts = []
+    for seed, zone, folder in (("0", "UTC", FIXTURES.parents[1]), ("4711", "Pacific/Kiritimati", tmp_path)):
+        env = {**os.environ, "PYTHONPATH": str(FIXTURES.parents[1]), "PYTHONHASHSEED": seed, "TZ": zone}
+        texts.append(subprocess.run(call, cwd=folder, env=env, capture_output=True, check=True).stdout)
+    assert texts[0] == texts[1]
+    assert texts[0].startswith(b"AWSTemplateFormatVersion")

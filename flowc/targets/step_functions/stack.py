@@ -132,7 +132,7 @@ class _Stack:
         substituted = machine.substitutions(self.flow, self.graph, self.settings)
         planned, waiting = schedules.expression(self.flow), triggers.rule(self.flow, self.settings)
         return {
-            "description": f"Metaflow flow {self.flow.name} on AWS Step Functions and AWS Batch",
+            "description": description(self.flow, self.settings),
             "name": self.name,
             "parameters": stack_parameters.parameters(self.settings, used | set(substituted), planned is not None),
             "archive": packed(self.flow, self.settings),
@@ -179,6 +179,12 @@ class _Stack:
         if ':events:putEvents"' in text:
             statements.append(roles.events(triggers.BUS))
         return statements
+
+
+def description(flow: Flow, settings: Settings) -> str:
+    """What the stack is, in the 1,024 bytes that CloudFormation takes."""
+    text = settings.description or f"Metaflow flow {flow.name} on AWS Step Functions and AWS Batch"
+    return text.encode()[:1024].decode(errors="ignore")
 
 
 def holes(value: Any) -> Iterator[str]:
