@@ -65,7 +65,7 @@ class Kubernetes:
         if not self.lease.acquire(lambda holder: self.say(f"{holder} leads this run; waiting for its end"), self.stop):
             raise StoppedError
         happened = self.work.load(resume=self.resume)
-        facts = [fact for each in happened if each.what in (STARTED, FINISHED, FAILED) and (fact := self._fact(each))]
+        facts = [fact for each in happened if each.what != RETRIED and (fact := self._fact(each))]
         told = {fact.task for fact in facts if not isinstance(fact, Running)}
         under_way = (Task(step, path, int(turn) if turn else None) for step, path, turn in sorted(self.work.view.started()))
         return [*facts, *(Running(task) for task in under_way if task not in told)]

@@ -30,6 +30,7 @@ KINDS: Mapping[str, str] = {
     "leases": "/apis/coordination.k8s.io/v1",
     "jobsets": "/apis/jobset.x-k8s.io/v1alpha2",
 }
+DICE = random.SystemRandom()
 PASSING = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -61,7 +62,7 @@ def pauses() -> Iterator[float]:
     """Seconds to wait before each further try: they double up to the longest, with jitter so that many callers spread out."""
     pause = FIRST_PAUSE
     while True:
-        yield pause * (0.5 + random.random() / 2)  # noqa: S311 - no secret
+        yield pause * (0.5 + DICE.random() / 2)
         pause = min(LONGEST_PAUSE, pause * 2)
 
 
@@ -157,7 +158,7 @@ class Api:
     def watch(self, kind: str, selector: str, version: str) -> Iterator[Object]:
         """Events after a resourceVersion until the API server ends the stream. RefusedError of status 410 where the version is too old."""
         query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version, "labelSelector": selector}
-        response = self._send("GET", self.path(kind), {**query, "timeoutSeconds": str(random.randint(240, 300))}, None, "", QUIET)  # noqa: S311
+        response = self._send("GET", self.path(kind), {**query, "timeoutSeconds": str(DICE.randint(240, 300))}, None, "", QUIET)
         try:
             if response.status != 200:
                 _judge(response.status, response.headers, bytes(response.data))

@@ -213,12 +213,15 @@ class Work:
         return out
 
     def _begin_anew(self) -> None:
-        """A Job that someone deleted while tasks of it were to run."""
+        """What someone deleted while it had tasks to run, and tasks that were killed with a Job that had failed before the resumption."""
         for job in self.view.orphans():
             self.anew[job.name] = self.anew.get(job.name, 0) + 1
             if self.anew[job.name] > AGAIN:
                 raise FinalError(f"the {job.kind} {job.name} was deleted {AGAIN} times")
             self._create(dict(job.group))
+        for step, path, turn in self.view.dropped():
+            gang = next((job.group["size"] for job in self.view.jobs.values() if job.group["step"] == step and "size" in job.group), 0)
+            self.launch(step, [path], turn, gang)
 
     def _remember(self) -> None:
         """Results go into the Job's own annotation when it has ended, since pods may vanish."""

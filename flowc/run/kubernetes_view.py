@@ -58,6 +58,7 @@ class View:
     _paths: dict[str, list[str]] = field(default_factory=dict)
     _unkept: dict[str, None] = field(default_factory=dict)
     _orphans: list[Job] = field(default_factory=list)
+    _dropped: list[Task] = field(default_factory=list)
     _of: defaultdict[tuple[str, int], dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
 
     def take(self, seen: Seen) -> list[Happened]:
@@ -115,7 +116,11 @@ class View:
         same = before is not None and before.uid == job.uid
         for index in sorted(job.done - before.done if same and before else job.done):
             yield from self._done(job, index)
-        if "tell" in job.group or job.group.get("generation", 0) < self.generation:
+        if "tell" in job.group:
+            return
+        if job.group.get("generation", 0) < self.generation:
+            if before is not None and job.ended == "failed" and not before.ended:
+                self._dropped += [self.task(job, i) for i in range(self.width(job)) if i not in job.done and i not in before.failed]
             return
         if job.kind == "jobs" or job.gave_up:
             yield from self.fail(job)
@@ -201,6 +206,11 @@ class View:
     def orphans(self) -> list[Job]:
         """Jobs that were deleted while they had something to do; each is told of once."""
         found, self._orphans = self._orphans, []
+        return found
+
+    def dropped(self) -> list[Task]:
+        """Tasks that were under way in a Job from before the run was resumed, which then failed as a whole; each is told of once."""
+        found, self._dropped = self._dropped, []
         return found
 
     def fresh_ends(self) -> Iterator[Job]:

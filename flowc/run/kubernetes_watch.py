@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flowc.run.kubernetes_api import PATIENCE, Api, ClusterError, Object, PassingError, RefusedError, pauses
@@ -83,10 +83,14 @@ class Watcher:
                 wait = max(next(waits), min(error.wait or 0, 60.0))
             self.stopped.wait(wait)
 
+    def _nap(self, seconds: float) -> None:
+        if self.stopped.wait(seconds):
+            raise ClusterError("stopped")
+
     def _list(self) -> str:
         """Tell all there are, return the resourceVersion. A list whose pages expired meanwhile is begun again by the caller."""
         items, version = {}, ""
-        for page in self.api.pages(self.kind, self.selector):
+        for page in replace(self.api, sleep=self._nap).pages(self.kind, self.selector):
             version = page["metadata"]["resourceVersion"]
             items.update({o["metadata"]["name"]: self.slim(o) for o in page["items"]})
         self._tell(ALL, items)

@@ -182,7 +182,8 @@ class FakeCluster:
         changed = self._count(pods, ledger, limit)
         busy = {int(p["metadata"]["labels"][INDEX]) for p in active} | set(ledger["done"]) | set(ledger["failed"])
         free = spec.get("parallelism", 1) - len(active)
-        for index in [i for i in range(width) if i not in busy][: max(0, free)]:
+        doomed = len(ledger["failed"]) > spec.get("maxFailedIndexes", width)
+        for index in [i for i in range(width) if i not in busy and not doomed][: max(0, free)]:
             self._spawn(job, index, ledger["tries"].get(str(index), 0))
         if changed:
             fresh = copy.deepcopy(job)
@@ -190,8 +191,10 @@ class FakeCluster:
             told.update(completedIndexes=spans(ledger["done"]), failedIndexes=spans(ledger["failed"]))
             if len(ledger["done"]) == width:
                 told["conditions"] = [{"type": "Complete", "status": "True"}]
-            elif len(ledger["done"]) + len(ledger["failed"]) == width:
-                told["conditions"] = [{"type": "Failed", "status": "True", "reason": "FailedIndexes", "message": "Job has failed indexes"}]
+            elif len(ledger["failed"]) > spec.get("maxFailedIndexes", width):
+                told["conditions"] = [{"type": "Failed", "status": "True", "reason": "MaxFailedIndexesExceeded", "message": "as asked"}]
+                for pod in active:
+                    self.delete("pods", pod["metadata"]["name"])
             self.put("jobs", fresh, "MODIFIED")
 
     def _count(self, pods: list[Object], ledger: Object, limit: int) -> bool:

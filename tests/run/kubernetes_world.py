@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -122,7 +123,7 @@ class Stage:
         connected = client.ApiClient(settings)
         pool = Deadly(connected.rest_client.pool_manager, at, after)
         connected.rest_client.pool_manager = pool
-        return Kubernetes(Api(connected, "ns", lambda _: None), self.plan, RUN, **more), pool
+        return Kubernetes(Api(connected, "ns", lambda seconds: time.sleep(min(seconds, 0.02))), self.plan, RUN, **more), pool
 
     def led(self, at: int = 0, *, after: bool = False, seconds: float = 40, **more: Any) -> tuple[Coordinator | None, list[tuple[str, str]]]:
         """One coordinator's life: None where it was killed, and the calls that it made. StoppedError where it does not end in time."""

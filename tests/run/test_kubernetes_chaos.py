@@ -123,7 +123,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def stages() -> Iterator[Any]:
     made: list[Stage] = []
 
-    def stage(name: str, seed: int = 1, **more: Any) -> Stage:
+    def stage(name: str, seed: int = 0, **more: Any) -> Stage:
         fails = more.pop("fails", frozenset())
         made.append(Stage(PLANS[name], World(PLANS[name], seed, fails=fails), **more))
         return made[-1]
@@ -240,7 +240,7 @@ def test_two_coordinators_at_once(stages: Any, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_failure_stops_the_run_and_a_resume_goes_on(stages: Any) -> None:
     """A task that fails for good ends the run, with its log; resumed, what had finished does not run again, and the rest does."""
-    stage = stages("small", seed=1, fails=frozenset({"work-0"}))
+    stage = stages("small", seed=0, fails=frozenset({"work-0"}))
     run, _ = stage.led()
     assert run is not None
     assert not run.finished
@@ -298,7 +298,7 @@ def test_at_most_so_many_pods(stages: Any) -> None:
 
 def test_a_job_that_someone_deletes(stages: Any) -> None:
     """A Job deleted while its task was to run is made again."""
-    stage = stages("small", seed=1)
+    stage = stages("small", seed=0)
     stage.cluster.held = True
     seen = threading.Event()
 
@@ -311,3 +311,32 @@ def test_a_job_that_someone_deletes(stages: Any) -> None:
     threading.Thread(target=delete, daemon=True).start()
     run, _ = stage.led()
     stage.judge(run)
+
+
+def test_a_job_that_fails_while_the_run_is_resumed(stages: Any) -> None:
+    """Siblings that the Job controller kills after the run was resumed are started again: they were under way when it was."""
+    stage = stages("small", seed=0)
+    assert len([task for task in stage.expected if task.step == "work"]) > 1
+    stage.world.fails = frozenset({"work-0"})
+    stage.led(5, after=True)
+    # one index has failed; that the Job has failed with it comes a moment later
+    with stage.cluster.changed:
+        stage.cluster.held = True
+        work = next(job for job in stage.cluster.items("jobs") if "-work-" in job["metadata"]["name"])
+        for pod in stage.cluster._pods_of(work):
+            stage.cluster.delete("pods", pod["metadata"]["name"])
+        stage.cluster.patch("jobs", work["metadata"]["name"], {"status": {"failedIndexes": "0", "completedIndexes": "", "conditions": []}})
+    stage.world.fails = frozenset()
+    stage.ran.clear()
+    stage.done = {task for task in stage.done if task.step == "start"}
+
+    def fail() -> None:
+        conditions = [{"type": "Failed", "status": "True", "reason": "MaxFailedIndexesExceeded"}]
+        stage.cluster.patch("jobs", work["metadata"]["name"], {"status": {"conditions": conditions}})
+        stage.cluster.held = False
+
+    threading.Timer(1.5, fail).start()
+    run, _ = stage.led(resume=True)
+    assert run is not None
+    assert run.finished
+    assert stage.ran == Counter({task.id: 1 for task in stage.expected if task.step != "start"})
