@@ -13,7 +13,6 @@ from e2e.runs import class_name
 from stepfunctions import deploy
 from stepfunctions.interpreter import DATASTORE, Interpreter, Outcome
 
-
 LIMIT = 1800.0
 """Seconds that an execution may take; far more than any does, since machines are shared."""
 
