@@ -14,6 +14,7 @@ import pytest
 import yaml
 from kubernetes_objects import Object, objects, one, plan_of, result
 
+from flowc.cli import run
 from flowc.deployment.samples import sample
 from flowc.output import stream
 from flowc.output.dump import dump
@@ -56,6 +57,19 @@ def test_a_name_says_what_runs() -> None:
     assert len(set(names)) == len(names)
     assert name(sample()) == names[0]
     assert all(re.fullmatch(r"hello-[0-9a-f]{8}", each) for each in names)
+
+
+def test_files_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder a changed flow replaces its files: no Job of before is left for GitOps to run; a schedule takes the Job's place."""
+    monkeypatch.chdir(tmp_path)
+    found = []
+    for text in (sample(), sample().replace("pass", "print()"), SCHEDULED):
+        Path("flow.py").write_text(text)
+        assert run(["compile", "flow.py", "-t", "kubernetes", "--isolated", "--out-dir", "out"]) == 0
+        found.append({path.name for path in Path("out").iterdir()})
+    assert found[0] == found[1]
+    assert found[2] ^ found[0] == {"hello.job.yaml", "hello.cronjob.yaml"}
+    assert set(yaml.safe_load(Path("out/kustomization.yaml").read_text())["resources"]) == found[2] - {"kustomization.yaml"}
 
 
 def test_nothing_prunes_what_a_run_needs() -> None:

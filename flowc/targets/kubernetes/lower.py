@@ -33,7 +33,10 @@ def check(flow: Flow, graph: Graph, settings: Settings) -> Sequence[Diagnostic]:
 
 
 def lower(flow: Flow, graph: Graph, settings: Settings) -> Lowered:
-    """The documents of a flow that passed `check`: rights, code, plan, and last the coordinator, which needs the others."""
+    """The documents of a flow that passed `check`: rights, code, plan, and last the coordinator, which needs the others.
+
+    Names of files do not follow the hashes in the objects' names, so that a folder holds one content of a flow and never an old Job.
+    """
     return Lowered(tuple(_documents(flow, graph, settings)))
 
 
@@ -46,11 +49,11 @@ def _documents(flow: Flow, graph: Graph, settings: Settings) -> Iterator[Documen
         yield Document("kubernetes/rbac.yaml.j2", right, SCHEMA, f"{fields['metadata']['name']}.{kind.lower()}.yaml")
     whole = _plan(flow, graph, settings) | jobs.templates(flow, graph, settings, delivery) | endings.templates(flow, graph, settings)
     held, data, volume = coordinator.config_map(flow, settings, whole)
-    for content, texts in ((delivery.config_map, delivery.data), (held, data)):
+    for part, content, texts in (("code", delivery.config_map, delivery.data), ("plan", held, data)):
         values: dict[str, Any] = {"metadata": coordinator.about(flow, settings, content or "", keep=True), "data": texts}
-        yield Document("kubernetes/configmap.yaml.j2", values, SCHEMA, f"{content}.configmap.yaml")
+        yield Document("kubernetes/configmap.yaml.j2", values, SCHEMA, f"{name}-{part}.configmap.yaml")
     job = coordinator.job(flow, settings, volume)
-    yield Document("kubernetes/coordinator.yaml.j2", job, SCHEMA, f"{job['metadata']['name']}.{job['kind'].lower()}.yaml")
+    yield Document("kubernetes/coordinator.yaml.j2", job, SCHEMA, f"{name}.{job['kind'].lower()}.yaml")
 
 
 def _plan(flow: Flow, graph: Graph, settings: Settings) -> dict[str, Any]:
