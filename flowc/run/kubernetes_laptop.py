@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowc.run import jobs
 from flowc.run.kubernetes import Kubernetes
-from flowc.run.kubernetes_api import Api, FinalError, Object, RefusedError, connect
+from flowc.run.kubernetes_api import Api, ClusterError, FinalError, Object, RefusedError, connect
 from flowc.run.kubernetes_objects import Run
 from flowc.run.kubernetes_view import FAILED
 
@@ -39,12 +39,22 @@ def check(flow: Flow, graph: Graph, settings: Settings) -> list[Diagnostic]:
 
 
 def executor(job: Job) -> Laptop:
-    """The executor of a run in the cluster and namespace of the kubeconfig's context, or of those that the options name."""
-    from flowc.compiler import compile_flow
+    """The executor of a run in the cluster and namespace of the kubeconfig's context, or of those that the options name.
 
-    api = connect(job.option("namespace") or job.settings.namespace, job.option("context") or None)
-    objects = [dict(made.object) for made in compile_flow(job.flow, job.graph, "kubernetes", job.settings).artifacts]
-    return prepared(api, objects, job.run, job.parameters, max_workers=job.max_workers, resume=job.resume, say=_say)
+    UsageError where there is no cluster, or the run cannot be begun there as asked.
+    """
+    from flowc.compiler import compile_flow
+    from flowc.run.job import UsageError
+
+    compiled = compile_flow(job.flow, job.graph, "kubernetes", job.settings)
+    if not compiled.artifacts:
+        raise UsageError("; ".join(found.message for found in compiled.diagnostics if found.severity.value == "error"))
+    try:
+        api = connect(job.option("namespace") or job.settings.namespace, job.option("context") or None)
+        objects = [dict(made.object) for made in compiled.artifacts]
+        return prepared(api, objects, job.run, job.parameters, max_workers=job.max_workers, resume=job.resume, say=_say)
+    except ClusterError as error:
+        raise UsageError(str(error)) from error
 
 
 def _say(text: str) -> None:

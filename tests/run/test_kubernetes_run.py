@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from run.test_kubernetes_chaos import PLANS, SMALL, quick, stages
 
 from flowc import frontend, graph
 from flowc.compiler import compile_flow
-from flowc.run import incluster, kubernetes_facts
+from flowc.run import incluster, kubernetes_facts, kubernetes_laptop
 from flowc.run.coordinator import lead
+from flowc.run.job import Job, UsageError
 from flowc.run.kubernetes_api import Api, ClusterError, FinalError
 from flowc.run.kubernetes_laptop import finish, prepared
 from flowc.run.kubernetes_objects import Run, build, group_of, name, portions
@@ -311,3 +313,15 @@ def test_what_a_pod_says_of_itself() -> None:
     assert (room.stuck, room.why) == (False, "Unschedulable: no cpu")
     assert kubernetes_facts.outcome(pod(ended(0, message='{"splits": 2, "case": null}')).message) == {"splits": 2, "case": None}
     assert kubernetes_facts.outcome("the end of a log") is None
+
+
+def test_no_cluster_is_wrong_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`flowc run --on kubernetes` without a cluster, or of what Jobs cannot carry, says so; neither is a bug."""
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    settings = Settings()
+    (flow,) = frontend.read(SourceFile("flow.py", SMALL), lambda _: None, settings).flows
+    job = Job(flow, graph.build(flow), settings, {}, "flow.py", "k8s-x")
+    with pytest.raises(UsageError, match="there is no cluster to run on"):
+        kubernetes_laptop.executor(job)
+    with pytest.raises(UsageError, match="Team_A"):
+        kubernetes_laptop.executor(replace(job, settings=Settings(namespace="Team_A")))
