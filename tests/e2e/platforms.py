@@ -22,6 +22,8 @@ from stepfunctions import deploy, interpreter
 
 ON_CLUSTER = ("argo", "kubernetes")
 ON_AWS = ("batch", "step-functions")
+ON_S3 = ("params", "branches")
+"""Cases whose artifacts are on S3 on AWS; Argo and Kubernetes have all of them there."""
 LIMIT = 900.0
 """Seconds that a run may take; far more than any does, since runs share two cores."""
 
@@ -99,11 +101,10 @@ def _batch(case: Case, at: Place, folder: Path) -> Outcome:
     assert at.aws is not None
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("METAFLOW_", "AWS_"))}
     env = {**kept, "AWS_ENDPOINT_URL": at.aws.endpoint, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_DEFAULT_REGION": interpreter.REGION}
-    root = f"{interpreter.DATASTORE}/{case.name}"
     run_id = f"batch-{case.name}"
-    flags = ["--on", "batch", "--run-id", run_id, "--batch-queue", interpreter.QUEUE, "--datastore", "s3", "--datastore-root", root]
-    code, said = _flowc_run(case, flags, env, folder)
-    return Outcome(_ended(code), {}, _stored(at.aws, case, run_id, root), said[-6000:])
+    flags = ["--on", "batch", "--run-id", run_id, "--batch-queue", interpreter.QUEUE, "--datastore-root", interpreter.DATASTORE]
+    code, said = _flowc_run(case, [*flags, *_store(case, folder)], env, folder)
+    return Outcome(_ended(code), {}, _stored(at.aws, case, run_id, folder), said[-6000:])
 
 
 def _step_functions(case: Case, at: Place, folder: Path) -> Outcome:
@@ -111,15 +112,26 @@ def _step_functions(case: Case, at: Place, folder: Path) -> Outcome:
     assert at.aws is not None
     name = f"graduates-{case.name}"
     try:
-        written = deploy.compiled(laptop.FLOWS / f"{case.flow}.py", folder / "stack", "--name", name, command=flowc_command())
+        written = deploy.compiled(laptop.FLOWS / f"{case.flow}.py", folder / "stack", "--name", name, *_store(case, folder), command=flowc_command())
     except deploy.Refused as refused:
         raise CommandFailed(str(refused)) from refused
     machine = deploy.stack(at.aws, written, name)
     ended = at.aws.wait(at.aws.start(machine, deploy.given(case.parameters), name), LIMIT)
     story = f"{ended.status} {ended.error} {ended.cause}\n{at.aws.log()}"
     phase = "Succeeded" if ended.status == "SUCCEEDED" else "Failed"
-    return Outcome(phase, {}, _stored(at.aws, case, f"sfn-{name}", interpreter.DATASTORE), story)
+    return Outcome(phase, {}, _stored(at.aws, case, f"sfn-{name}", folder), story)
 
 
-def _stored(aws: interpreter.Interpreter, case: Case, run_id: str, root: str) -> dict[str, list[dict[str, Any]]]:
-    return aws.artifacts(class_name(case.flow), run_id, root)
+def _store(case: Case, folder: Path) -> list[str]:
+    """Where the jobs keep artifacts. S3 takes Metaflow several processes a task, so most cases have a folder, as on a volume that jobs share."""
+    if case.name in ON_S3:
+        return []
+    place = {"METAFLOW_DEFAULT_DATASTORE": "local", "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(folder)}
+    return [part for name, value in place.items() for part in ("--environment", f"{name}={value}")]
+
+
+def _stored(aws: interpreter.Interpreter, case: Case, run_id: str, folder: Path) -> dict[str, list[dict[str, Any]]]:
+    if case.name in ON_S3:
+        return aws.artifacts(class_name(case.flow), run_id)
+    command = [sys.executable, str(laptop.COLLECT), "local", str(folder / ".metaflow"), class_name(case.flow), run_id]
+    return dict(json.loads(run(command, env=laptop.environment(folder), cwd=folder)))
