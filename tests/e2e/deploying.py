@@ -116,7 +116,7 @@ def volume(place: Place, folder: Path) -> dict[str, Any]:
 def await_deployments(place: Place, deployments: list[dict[str, Any]]) -> None:
     names = [f"deployment/{each['metadata']['name']}" for each in deployments]
     try:
-        place.kubectl("wait", "--for=condition=Available", "--timeout=150s", *names)
+        place.kubectl("wait", "--for=condition=Available", "--timeout=300s", *names, seconds=330)
     except CommandFailed as error:
         raise CommandFailed(f"{error}\n{place.kubectl('describe', 'pods')[-3000:]}") from error
 

@@ -22,8 +22,8 @@ data "aws_iam_policy_document" "assume" {
       identifiers = ["${each.key}.amazonaws.com"]
     }
     dynamic "condition" {
-      # whoever sets up the same service in another account cannot use these roles; instances have no source account
-      for_each = each.key == "ec2" || each.key == "batch" ? [] : [local.account]
+      # whoever sets up the same service in another account cannot use these roles; the others do not say for whom they act
+      for_each = contains(["ecs-tasks", "scheduler", "states"], each.key) ? [local.account] : []
       content {
         test     = "StringEquals"
         variable = "aws:SourceAccount"

@@ -296,16 +296,24 @@ resource "aws_cloudwatch_log_group" "failures" {
 data "aws_iam_policy_document" "failures" {
   count = var.failure_events ? 1 : 0
   statement {
-    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    actions   = ["logs:CreateLogStream"]
     resources = ["${aws_cloudwatch_log_group.failures[0].arn}:*"]
     principals {
       type        = "Service"
       identifiers = ["events.amazonaws.com", "delivery.logs.amazonaws.com"]
     }
+  }
+  statement {
+    actions   = ["logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.failures[0].arn}:*:*"]
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com", "delivery.logs.amazonaws.com"]
+    }
     condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [local.account]
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = [for rule in aws_cloudwatch_event_rule.failures : rule.arn]
     }
   }
 }

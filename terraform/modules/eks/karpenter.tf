@@ -138,7 +138,8 @@ resource "aws_sqs_queue" "karpenter" {
   count                     = local.karpenter
   name                      = "${var.name}-karpenter"
   message_retention_seconds = 300
-  kms_master_key_id         = var.kms_key_arn
+  # EventBridge delivers to it by a key policy of AWS' own
+  sqs_managed_sse_enabled = true
 }
 
 data "aws_iam_policy_document" "karpenter_queue" {
