@@ -28,7 +28,7 @@ TEMPLATED = Code(
 NO_EFFECT = Code(
     "FC406",
     "an attribute without effect",
-    "The attribute is valid, and nothing on Argo Workflows depends on it here. Metaflow passes over it in silence.",
+    "The attribute is valid, and nothing on the platform depends on it here. Metaflow passes over it in silence.",
     bad=Example({"flow.py": sample("kubernetes", on_start="@kubernetes(hostname_resolution_timeout=60)")}, line=5, target="argo"),
     good=Example({"flow.py": sample("kubernetes", on_start="@kubernetes(cpu=2)")}, target="argo"),
     severity=Severity.WARNING,
@@ -39,7 +39,7 @@ def bad_value(text: str, span: Span | None, remedy: str) -> Diagnostic:
     return Diagnostic(BAD_VALUE, text, span, help=remedy)
 
 
-def no_effect(what: str, span: Span | None, reason: str = "Argo has nothing for it") -> Diagnostic:
+def no_effect(what: str, span: Span | None, reason: str = "the platform has nothing for it") -> Diagnostic:
     return Diagnostic(NO_EFFECT, f"{what} has no effect: {reason}", span, help="leave it out")
 
 

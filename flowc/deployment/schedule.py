@@ -18,16 +18,16 @@ WORDS = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "
 
 BAD_CRON = Code(
     "FC420",
-    "a schedule that Argo cannot keep",
-    "Argo reads five cron fields: no years, seconds, `L`, `W` or `#`. Six-field AWS lines are translated (their days of the week count "
-    "from 1) where five fields can say the same.",
+    "a schedule that the cluster cannot keep",
+    "Argo and CronJobs read five cron fields: no years, seconds, `L`, `W` or `#`. Six-field AWS lines are translated (their days of the "
+    "week count from 1) where five fields can say the same.",
     bad=Example({"flow.py": sample("schedule", "@schedule(cron='0 10 ? * 6L *')")}, line=4, target="argo"),
     good=Example({"flow.py": sample("schedule", "@schedule(cron='0 10 ? * MON-FRI *')")}, target="argo"),
 )
 BAD_ZONE = Code(
     "FC421",
     "an unknown time zone",
-    "Argo loads time zones by their IANA names and refuses a CronWorkflow whose zone it cannot load.",
+    "Time zones are loaded by their IANA names; Argo refuses a CronWorkflow, and Kubernetes a CronJob, whose zone it cannot load.",
     bad=Example({"flow.py": sample("schedule", "@schedule(daily=True, timezone='Europe/Berlyn')")}, line=4, target="argo"),
     good=Example({"flow.py": sample("schedule", "@schedule(daily=True, timezone='Europe/Berlin')")}, target="argo"),
 )

@@ -86,6 +86,8 @@ def rules(flow: Flow, objects: Sequence[Mapping[str, Any]], settings: Settings) 
     wrong = [f"{value['kind']} {value['metadata']['name']}: {what}" for value in objects for what in _problems(value, objects)]
     if wrong and not found:
         raise OutputBug("Kubernetes would refuse the output: " + "; ".join(wrong[:5]))
+    if any(diagnostic.severity is Severity.ERROR for diagnostic in found):
+        found = [diagnostic for diagnostic in found if diagnostic.code is not SERVER_SIDE]  # what is large must change anyway
     return list(dict.fromkeys(found))
 
 
