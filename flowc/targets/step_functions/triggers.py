@@ -28,6 +28,22 @@ SEVERAL = Code(
     bad=Example({"flow.py": sample("trigger", "@trigger(events=['a', 'b'])")}, line=4, target="step-functions"),
     good=Example({"flow.py": sample("trigger", "@trigger(event='a')")}, target="step-functions"),
 )
+MOST = 100
+"""Fields of an event that a rule can hand over; their names and the parameters' have 8,192 characters at most."""
+MOST_TEXT = 8_192
+
+
+def _many(count: int) -> str:
+    return "; ".join(f"p{number} = Parameter('p{number}', default='')" for number in range(count))
+
+
+TOO_MANY = Code(
+    "FC479",
+    "an event that fills more parameters than a rule can",
+    "A rule of EventBridge takes 100 fields from an event, and 8,192 characters for the input that it makes of them.",
+    bad=Example({"flow.py": sample("Parameter, trigger", "@trigger(event='a')", body=_many(MOST + 1))}, line=4, target="step-functions"),
+    good=Example({"flow.py": sample("Parameter, trigger", "@trigger(event='a')", body=_many(2))}, target="step-functions"),
+)
 
 
 def check(flow: Flow, settings: Settings) -> list[Diagnostic]:
@@ -40,6 +56,10 @@ def check(flow: Flow, settings: Settings) -> list[Diagnostic]:
         text = f"`{flow.name}` waits for {len(waiting)} {many}, and EventBridge cannot wait for all of them"
         remedy = "wait for the last of them; or let a small flow for each write what came, and start this one when all is there"
         found.append(Diagnostic(SEVERAL, text, decorator.span_of(many), help=remedy))
+    transformer = (rule(flow, settings) or {"input": {}})["input"].get("InputTransformer")
+    if decorator and transformer and (len(transformer["InputPathsMap"]) > MOST or len(transformer["InputTemplate"]) > MOST_TEXT):
+        text = f"an event fills {len(transformer['InputPathsMap'])} parameters of `{flow.name}`, and a rule can fill {MOST}, with short names"
+        found.append(Diagnostic(TOO_MANY, text, decorator.span, help="map fewer; one JSON parameter (`type=JSONType`) may hold many values"))
     return found
 
 
