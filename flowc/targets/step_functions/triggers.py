@@ -57,9 +57,11 @@ def check(flow: Flow, settings: Settings) -> list[Diagnostic]:
         remedy = "wait for the last of them; or let a small flow for each write what came, and start this one when all is there"
         found.append(Diagnostic(SEVERAL, text, decorator.span_of(many), help=remedy))
     transformer = (rule(flow, settings) or {"input": {}})["input"].get("InputTransformer")
-    if decorator and transformer and (len(transformer["InputPathsMap"]) > MOST or len(transformer["InputTemplate"]) > MOST_TEXT):
-        text = f"an event fills {len(transformer['InputPathsMap'])} parameters of `{flow.name}`, and a rule can fill {MOST}, with short names"
-        found.append(Diagnostic(TOO_MANY, text, decorator.span, help="map fewer; one JSON parameter (`type=JSONType`) may hold many values"))
+    count = len(transformer["InputPathsMap"]) if transformer else 0
+    if decorator and transformer and (count > MOST or len(transformer["InputTemplate"]) > MOST_TEXT):
+        text = f"an event fills {count} parameters of `{flow.name}`, and a rule can fill {MOST}, with short names"
+        remedy = "map fewer; one JSON parameter (`type=JSONType`) may hold many values"
+        found.append(Diagnostic(TOO_MANY, text, decorator.span, help=remedy))
     return found
 
 
