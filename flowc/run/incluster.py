@@ -1,5 +1,6 @@
 """In: a pod of the coordinator's Job, with plan.json. Out: the run, led to its end from inside the cluster; the exit code is the run's.
 
+Parameters have their defaults, save those in $FLOWC_VALUES, a JSON object of values by name.
 Exit codes: 0 the run succeeded, 1 it failed, 2 wrong usage, 3 a bug; others (75, 143) say that another pod may go on with the run.
 """
 
@@ -91,11 +92,22 @@ def ending(run: Coordinator, plan: Mapping[str, Any]) -> int:
     return 0
 
 
+def values(text: str) -> dict[str, str]:
+    """The parameters' texts, as the bootstrap takes them."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise FinalError(f"FLOWC_VALUES is no JSON object of parameters by name: {text}")
+    return {name: json.dumps(value) for name, value in found.items()}
+
+
 def led(plan: Mapping[str, Any], stop: threading.Event) -> int:
     install(json.loads(os.environ.get("FLOWC_INSTALL") or "[]"))
     api = connect(os.environ.get("FLOWC_NAMESPACE"))
     run_id, owner = identity(api, os.environ["FLOWC_RUN"])
-    parameters = json.loads(os.environ.get("FLOWC_VALUES") or "{}")
+    parameters = values(os.environ.get("FLOWC_VALUES") or "{}")
     executor = Kubernetes(api, plan, run_id, parameters, owner, plan.get("max_workers"), say=say, stop=stop)
     say(f"run {run_id} of {plan['flow']}, in {api.namespace}")
     try:

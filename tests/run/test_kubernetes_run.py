@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
@@ -236,6 +237,19 @@ def test_a_pod_that_is_stopped(pod: tuple[Stage, Path], monkeypatch: pytest.Monk
     stage.cluster.held = False
     assert incluster.main([str(plan)]) == 0
     assert stage.ran == Counter({task.id: 1 for task in stage.expected})
+
+
+def test_values_of_a_run_in_its_pod(pod: tuple[Stage, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """FLOWC_VALUES reaches the first step as JSON texts by name; what is no object of values is said."""
+    stage, plan = pod
+    monkeypatch.setenv("FLOWC_VALUES", "alpha=1")
+    assert incluster.main([str(plan)]) == 1
+    assert "FLOWC_VALUES is no JSON object" in capsys.readouterr().out
+    monkeypatch.setenv("FLOWC_VALUES", '{"alpha": "it\'s", "count": 3}')
+    assert incluster.main([str(plan)]) == 0
+    first = next(job for job in stage.cluster.items("jobs") if "-start-" in job["metadata"]["name"])
+    env = {entry["name"]: entry.get("value") for entry in first["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert json.loads(base64.b64decode(env["FLOWC_PARAMETERS"])) == {"alpha": '"it\'s"', "count": "3"}
 
 
 def test_exit_codes_of_a_pod(pod: tuple[Stage, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
