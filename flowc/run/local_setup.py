@@ -47,7 +47,9 @@ def prepare(job: Job) -> Setup:
     _write(os.path.join(folder, "boot.py"), runtime.bootstrap_text())
     _write(os.path.join(found["root"], job.flow.name, "latest_run"), job.run)
     after = tuple((hook.function, hook.succeeded) for hook in hooks(job.flow))
-    return Setup(python, folder, environment(job, found, folder), first(job), job.run, after)
+    forks = sys.platform == "linux" and job.option("fork") != "no"
+    variables = {**environment(job, found, folder), **({"FLOWC_FORK": "1"} if forks else {})}
+    return Setup(python, folder, variables, first(job), job.run, forks, after)
 
 
 def interpreter(wanted: str = "") -> str:

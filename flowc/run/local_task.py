@@ -7,8 +7,11 @@ inputs forks to run the step, instead of starting Python and importing it again.
 
 import atexit
 import base64
+import functools
+import gc
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -106,7 +109,7 @@ def leave(work):
 
 def call(command, decorate=None, original=boot.call):
     """The bootstrap's `call`: a command of the flow is run by a fork, where that is safe, any other by a new process."""
-    if not decorate or command[1:3] != [boot.BOOT, "="] or sys.platform != "linux":
+    if not decorate or command[1:3] != [boot.BOOT, "="] or "FLOWC_FORK" not in ENV:
         return original(command, decorate)
     popen = boot.subprocess
     boot.subprocess = types.SimpleNamespace(Popen=lambda command, **_: Forked(command[3:]), PIPE=None)
@@ -143,10 +146,68 @@ def gang(size, arguments):
     return code
 
 
+def nursery(number):
+    """Forks a task for each request that comes over the socket, and tells the exit code of each; ends when nobody is there any more."""
+    import metaflow.cli
+    import metaflow.mflog.save_logs
+    import metaflow.plugins.cards.card_creator  # noqa: F401
+
+    asks, (wakes, woken) = socket.socket(fileno=number), socket.socketpair()
+    for each in (wakes, woken):
+        each.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(woken.fileno())
+    children = {}
+    gc.freeze()
+    while True:
+        ready = select.select([asks, wakes], [], [])[0]
+        if wakes in ready:
+            wakes.recv(4096)
+            while children:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if not pid:
+                    break
+                code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+                asks.send(json.dumps([children.pop(pid), code]).encode())
+        if asks in ready:
+            request, files, _, _ = socket.recv_fds(asks, 1 << 16, 2)
+            if not request:
+                return 0
+            name, options, environment = json.loads(request)
+            pid = os.fork()
+            if not pid:
+                leave(functools.partial(born, options, environment, files, (asks, wakes, woken)))
+            children[pid] = name
+            for file in files:
+                os.close(file)
+
+
+def born(options, environment, files, sockets):
+    """A task, in a fork of the nursery."""
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for each in sockets:
+        each.close()
+    log, lock = files
+    for number in (1, 2):
+        os.dup2(log, number)
+    os.close(log)
+    os.set_inheritable(lock, True)
+    ENV.update(environment, FLOWC_LOCK=str(lock))
+    sys.exit(main(options))
+
+
 def main(arguments):
     if arguments[:1] == ["="]:
         launch(arguments[1], arguments[2:])
         return 0
+    if arguments[:1] == ["--nursery"]:
+        return nursery(int(arguments[1]))
+    if ENV.get("FLOWC_LOCK"):
+        note = json.dumps([os.getpid(), int(ENV.get("FLOWC_GANG") or 0)]).encode()
+        os.truncate(int(ENV["FLOWC_LOCK"]), 0)
+        os.write(int(ENV.pop("FLOWC_LOCK")), note)
     size = ENV.pop("FLOWC_GANG", "")
     code = gang(int(size), arguments) if size else boot.main(arguments)
     # one who ends a task does not make it fail

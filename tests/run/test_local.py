@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -182,6 +184,47 @@ def test_kill_9_at_any_moment(moment: int, counted: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert sorted(ran(counted)) == sorted(TASKS)
     assert squares(counted, "mine") == [0, 1, 4]
+
+
+def nursery(root: Path) -> int:
+    """The process that forks the tasks of a run in that folder; 0 while there is none."""
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if (words := place.read_bytes().split(b"\0"))[2:3] == [b"--nursery"] and str(root).encode() in words[1]:
+                return int(place.parent.name)
+    return 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no task is a fork")
+def test_the_nursery_dies(counted: Path) -> None:
+    """The process that forks the tasks is killed: those that live go on, the others start without it, each runs once."""
+    led = subprocess.Popen(command("flow.py", "--run-id=mine"), cwd=counted, env=environment(counted, NAP="0.5"), stderr=subprocess.PIPE, text=True)
+    while len(ran(counted)) < 2:
+        time.sleep(0.02)
+    os.kill(nursery(counted), signal.SIGKILL)
+    said = led.communicate()[1]
+
+    assert led.returncode == 0, said
+    assert sorted(ran(counted)) == sorted(TASKS)
+    assert squares(counted, "mine") == [0, 1, 4]
+
+
+@pytest.mark.parametrize("option", [[], ["-O", "fork=no"]])
+def test_tasks_are_apart(option: list[str], counted: Path) -> None:
+    """Forked or not, each task has its own random numbers, its own variables, its own modules, and `atexit` functions run."""
+    text = COUNTED.replace("import os, time", "import atexit, os, random, sys, time").replace(
+        "        self.square = self.input ** 2",
+        """        self.square = random.random()
+        assert "SEEN" not in os.environ and not hasattr(sys, "seen")
+        os.environ["SEEN"], sys.seen = "1", True
+        atexit.register(open, f"left-{self.input}", "w")""",
+    )
+    (counted / "flow.py").write_text(text)
+    done = run(counted, "flow.py", "--run-id=mine", "--max-workers=1", *option)
+
+    assert done.returncode == 0, done.stderr
+    assert len(set(squares(counted, "mine"))) == 3
+    assert len(list(counted.glob("left-*"))) == 3
 
 
 def test_two_coordinators(counted: Path) -> None:
