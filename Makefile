@@ -65,7 +65,7 @@ test: .make/wheel ## All checks and tests that need no cluster (minutes)
 	@FLOWC_EXAMPLES=2000 $(BIN)/pytest -q tests/oracle/test_metaflow_graph.py
 
 .PHONY: e2e
-e2e: .make/wheel ## The core flows on a real Argo (tests/engines/cluster, or that of KUBECONFIG)
+e2e: .make/wheel ## The core flows on real engines, side by side (cluster of tests/engines, or that of KUBECONFIG)
 	@[ -n "$${KUBECONFIG:-}" ] || $(CLUSTER) up
 	@$(BIN)/pytest -m e2e -v tests/e2e $(ARGS)
 
@@ -88,8 +88,9 @@ docs: .make/wheel ## Rewrite the generated pages
 	@$(BIN)/python tools/docs.py
 
 .PHONY: schemas
-schemas: .make/dev ## Rewrite schemas/ from the pinned upstream versions (needs Go's module proxy)
+schemas: .make/dev ## Rewrite schemas/ from the pinned upstream versions (needs Go's module proxy and PyPI)
 	@$(BIN)/python tools/schemas.py
+	@$(BIN)/python tools/schemas_aws.py
 
 .PHONY: bench
 bench: .make/wheel ## Ratios against Metaflow and Hera, and growth, in one run
