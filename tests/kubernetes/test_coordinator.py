@@ -136,6 +136,15 @@ def test_settings_reach_the_coordinator() -> None:
     assert main["securityContext"]["readOnlyRootFilesystem"] is True
 
 
+def test_values_for_the_coordinator() -> None:
+    """Values of parameters reach the coordinator by a setting, and another value is another run."""
+    text = sample("Parameter", body="n = Parameter('n', required=True)")
+    chosen = [{"FLOWC_VALUES": json.dumps({"n": n})} for n in (1, 2)]
+    assert len({name(text, environment=each) for each in chosen}) == 2
+    main = pod(objects(text, environment=chosen[0])[-1])["containers"][0]
+    assert {"name": "FLOWC_VALUES", "value": '{"n": 1}'} in main["env"]
+
+
 def test_library_is_complete(tmp_path: Path) -> None:
     """With the files of the ConfigMap alone, and neither flowc nor the client, the coordinator starts and says what it lacks."""
     made = objects(sample())

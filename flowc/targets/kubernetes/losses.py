@@ -1,4 +1,4 @@
-"""In: a Flow and Settings. Out: FC490 to FC493, for what Argo could do of it and a coordinator of Jobs cannot."""
+"""In: a Flow and Settings. Out: FC490 to FC494, for what Argo could do of it and a coordinator of Jobs cannot."""
 
 from __future__ import annotations
 
@@ -46,6 +46,19 @@ ENDLESS = Code(
     good=Example({"flow.py": sample("timeout", on_start="@timeout(hours=1)")}, target=TARGET),
     severity=Severity.WARNING,
 )
+NO_VALUE = Code(
+    "FC494",
+    "a parameter that the coordinator does not have",
+    "The coordinator starts the flow with the defaults of its parameters, or with what the environment variable FLOWC_VALUES says. "
+    "`flowc run --on kubernetes` takes values on the command line.",
+    bad=Example({"flow.py": sample("Parameter", body="n = Parameter('n', required=True)")}, line=5, target=TARGET),
+    good=Example(
+        {"flow.py": sample("Parameter", body="n = Parameter('n', required=True)")},
+        target=TARGET,
+        settings={"environment": {"FLOWC_VALUES": '{"n": 1}'}},
+    ),
+    severity=Severity.WARNING,
+)
 
 
 def check(flow: Flow, settings: Settings) -> Iterator[Diagnostic]:
@@ -66,3 +79,9 @@ def check(flow: Flow, settings: Settings) -> Iterator[Diagnostic]:
             yield Diagnostic(SILENT, text, flow.span, help="leave it out, or notify in an @exit_hook")
     if settings.workflow_timeout is not None:
         yield Diagnostic(ENDLESS, "workflow_timeout has no effect on Jobs of Kubernetes", flow.span, help="give steps a @timeout")
+    given = "FLOWC_VALUES" in settings.environment or flow.decorator("schedule")  # a schedule is judged by FC422
+    for parameter in flow.parameters:
+        if parameter.required and parameter.default is None and not given:
+            text = f"the parameter `{parameter.name}` is required, and the coordinator has no value for it"
+            help_ = f"give it a default, or set the environment variable: --environment 'FLOWC_VALUES={{\"{parameter.name}\": ...}}'"
+            yield Diagnostic(NO_VALUE, text, parameter.span, help=help_)
