@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -66,22 +67,35 @@ def deployers_have_what_they_need(place: Place, folder: Path) -> None:
         place.kubectl(*binding, *AS_CI)
 
 
-def best(kind: str, root: str, workflow: str, env: dict[str, str], folder: Path) -> dict[str, Any]:
+def coordinated(place: Place) -> str:
+    """The id of a run of the kubernetes target's CronJob, started by hand, as CI, when it has succeeded."""
+    place.kubectl("create", "job", "by-hand", "--from=cronjob/train", *AS_CI)
+    try:
+        place.kubectl("wait", "--for=condition=Complete", "job/by-hand", f"--timeout={LIMIT}s", seconds=LIMIT + 30)
+    except CommandFailed as error:
+        raise CommandFailed(f"{error}\n{place.kubectl('get', 'jobs,pods')}\n{place.kubectl('logs', 'job/by-hand', '--tail=40')}") from error
+    match = re.search(r"run (k8s-by-hand-[0-9]+) of Train", place.kubectl("logs", "job/by-hand"))
+    assert match is not None
+    return match[1]
+
+
+def best(kind: str, root: str, run_id: str, env: dict[str, str], folder: Path) -> dict[str, Any]:
     """The artifacts of the flow's last step, as Metaflow's own datastore reads them."""
-    command = [sys.executable, COLLECT, kind, root, "Train", f"argo-{workflow}"]
+    command = [sys.executable, COLLECT, kind, root, "Train", run_id]
     return dict(json.loads(run(command, env=env, cwd=folder))["end"][0])
 
 
 @pytest.mark.slow
 def test_local_runs_the_example(ours: Cluster, tmp_path: Path) -> None:
-    """deploy/local, with its own Argo of this namespace's rights alone, runs examples/train.py on the shared volume."""
+    """deploy/local, whose Argo has this namespace's rights alone, runs examples/train.py on the volume; Kubernetes Jobs do so too."""
     with installed("local", ours, tmp_path) as place:
         workflow = trained(place, "local", tmp_path)
         pods = place.get("pods", "-l", f"workflows.argoproj.io/workflow={workflow}")["items"]
         assert {pod["spec"]["serviceAccountName"] for pod in pods} == {"metaflow-tasks"}
         deployers_have_what_they_need(place, tmp_path)
         root = f"{ours.env['FLOWC_CLUSTER_SHARED']}/{place.namespace}/.metaflow"
-        assert best("local", root, workflow, ours.metaflow_env(), tmp_path)["best"] == "int 3"
+        for run_id in (f"argo-{workflow}", coordinated(place)):
+            assert best("local", root, run_id, ours.metaflow_env(), tmp_path)["best"] == "int 3"
 
 
 @pytest.mark.slow
@@ -94,7 +108,7 @@ def test_local_s3_runs_the_example(ours: Cluster, tmp_path: Path) -> None:
         workflow = trained(place, "local-s3", tmp_path)
         address = place.get("service", "s3")["spec"]["clusterIP"]
         env = {**ours.metaflow_env(), "METAFLOW_S3_ENDPOINT_URL": f"http://{address}:5000", "AWS_ENDPOINT_URL_S3": f"http://{address}:5000"}
-        assert best("s3", "s3://metaflow/metaflow", workflow, env, tmp_path)["best"] == "int 3"
+        assert best("s3", "s3://metaflow/metaflow", f"argo-{workflow}", env, tmp_path)["best"] == "int 3"
 
 
 @pytest.fixture(scope="module")
