@@ -182,7 +182,8 @@ class BatchExecutor:
         attempts = detail.get("attempts", [])
         failed = attempts[: len(attempts) - 1] if ended else [a for a in attempts if a.get("stoppedAt")]
         for number in range(job.attempts, len(failed)):
-            yield Retried(task, job.piece.earlier + number, _reason(failed[number].get("container", {}), detail), "")
+            container = failed[number].get("container", {})
+            yield Retried(task, job.piece.earlier + number, _reason(container, {}), self._log(job, 0, container))
         job.attempts = max(job.attempts, len(failed))
         if ended and 0 not in job.told:
             job.told.add(0)

@@ -6,6 +6,7 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -28,6 +29,7 @@ class Task:
     index: int | None
     fate: int | None = None
     attempts: int = 0
+    fates: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -77,6 +79,7 @@ class World:
                 while task.fate is None or (task.fate != 0 and task.attempts < allowed):
                     task.attempts += 1
                     task.fate = self.work(task)
+                    task.fates.append(task.fate)
 
     def status(self, task: Task) -> str:
         if task.fate is not None:
@@ -86,7 +89,7 @@ class World:
     def shown(self, job: Job, task: Task) -> dict[str, Any]:
         """A job, or a child of an array job, as DescribeJobs shows it."""
         name = job.id if task.index is None else f"{job.id}:{task.index}"
-        attempts = [{"container": {"exitCode": task.fate, "logStreamName": f"log/{name}"}}] * task.attempts
+        attempts = [{"container": {"exitCode": fate, "logStreamName": f"log/{name}"}} for fate in task.fates]
         container = {"logStreamName": f"log/{name}", "exitCode": task.fate} if task.attempts else {}
         return {"jobId": name, "jobName": job.request["jobName"], "status": self.status(task), "attempts": attempts, "container": container} | (
             {"statusReason": job.stopped} if job.stopped else {}
@@ -175,6 +178,7 @@ class Client:
 
     world: World
     service: str
+    meta: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(region_name="eu-west-1"))
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         carried_out: Callable[..., Any] = getattr(self.world, name)

@@ -19,7 +19,7 @@ from flowc.run.batch import BatchExecutor
 from flowc.run.batch_jobs import Kind, Setup
 from flowc.run.batch_ledger import Ledger
 from flowc.run.coordinator import Coordinator, lead
-from flowc.run.executor import Task
+from flowc.run.executor import Fact, Group, Task
 from flowc.settings import Settings
 
 FLOWS = Path(__file__).resolve().parents[1] / "e2e" / "flows"
@@ -46,6 +46,7 @@ class Run:
     ran: Counter[str] = field(default_factory=Counter)
     resume: bool = False
     hook_code: int = 0
+    facts: list[Fact] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         flow, graph = reading.read(FLOWS / f"{self.flow}.py", Settings())
@@ -90,9 +91,16 @@ class Run:
         aws = self.world.aws()
         ledger = Ledger(aws, "bucket", "root/results/batch-1.jobs", "batch-1")
         executor = BatchExecutor(aws, self.setup, ledger, resume=self.resume)
-        done = lead(self.plan, executor)
+        done = lead(self.plan, executor, observer=self)
         executor.end(done.finished)
         return done
+
+    def saw(self, fact: Fact) -> None:
+        """See Observer."""
+        self.facts.append(fact)
+
+    def started(self, group: Group) -> None:
+        """See Observer."""
 
     def to_the_end(self) -> tuple[Coordinator, int]:
         """Coordinators, one after the death of the other; how many died."""

@@ -10,7 +10,7 @@ from run.batch_fake import Killed
 from run.batch_runs import SAYS, Run
 
 from flowc.run.batch_jobs import ARRAY_LIMIT, OVERRIDES_LIMIT, piece_of, pieces, request
-from flowc.run.executor import Group
+from flowc.run.executor import Group, Retried
 
 
 def whole(flow: str) -> Run:
@@ -177,6 +177,9 @@ def test_retries_are_batchs() -> None:
     start = next(iter(run.world.jobs.values())).request
     assert start["retryStrategy"] == {"attempts": 3}
     assert run.ran["start"] == 2
+    told = [fact for fact in run.facts if isinstance(fact, Retried)]
+    assert [(fact.task.id, fact.attempt, fact.reason) for fact in told] == [("start", 0, "exit code 1")]
+    assert told[0].log.startswith("last words")
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4])
