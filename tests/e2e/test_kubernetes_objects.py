@@ -128,3 +128,17 @@ def test_apply_for_argo(cluster: Cluster, namespace: str) -> None:
     assert "WorkflowTemplate gangflow created" in said
     assert "unchanged" in flowc("apply", "gang.py", "-t", "argo", "--argo-version", cluster.argo_minor, **at)
     assert "WorkflowTemplate gangflow deleted" in flowc("delete", "gang.py", "-t", "argo", "--argo-version", cluster.argo_minor, **at)
+
+
+def test_the_same_file_is_the_same_run(cluster: Cluster, namespace: str) -> None:
+    """`kubectl apply`, as people type it: the same file twice is one Job, a changed one is another beside it."""
+    kubectl = ["kubectl", "-n", namespace]
+    command = [*flowc_command(), "compile", "one_step.py", "--isolated", "--target", "kubernetes"]
+    text = run(command, env=plain(), cwd=FLOWS)
+    changed = run([*command, "--tag", "other"], env=plain(), cwd=FLOWS)
+    said = [run([*kubectl, "apply", "-f", "-"], env=cluster.env, text=each) for each in (text, text, changed)]
+    assert [each.count("job.batch") for each in said] == [1, 1, 1]
+    assert [line.split()[-1] for each in said for line in each.splitlines() if line.startswith("job.batch")] == ["created", "unchanged", "created"]
+    found = run([*kubectl, "get", "jobs", "-l", "app.kubernetes.io/name=metaflow-flow", "-o", "name"], env=cluster.env).split()
+    assert len(found) == 2
+    run([*kubectl, "delete", "jobs", "--all", "--wait=false"], env=cluster.env)
