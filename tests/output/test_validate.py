@@ -20,7 +20,7 @@ from flowc.output.validate import load, violations
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SCHEMAS = sorted(p.relative_to(data.ROOT / "schemas").as_posix() for p in Path(data.ROOT / "schemas").rglob("*.json"))
+SCHEMAS = sorted(p.relative_to(data.ROOT / "schemas").as_posix() for p in Path(data.ROOT / "schemas").glob("*/*.json"))
 
 WORKFLOW: dict[str, Any] = {
     "apiVersion": "argoproj.io/v1alpha1",

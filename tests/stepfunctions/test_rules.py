@@ -145,6 +145,15 @@ GIVEN = {"who": None}
 State = dict[str, Any]
 
 
+def test_a_union_keeps_what_is_there() -> None:
+    """`$['a','b']` is an object with those of the fields that exist, so one of them is enough; only that one is there then."""
+    machine = copy.deepcopy(WHOLE)
+    machine["States"]["both"]["Branches"][0]["States"]["left"] |= {"InputPath": "$['run','nope']", "Parameters": {"x.$": "$.run"}}
+    assert judged(machine, GIVEN) == []
+    machine["States"]["both"]["Branches"][0]["States"]["left"]["Parameters"] = {"x.$": "$.outcome"}
+    assert any("has no field 'outcome'" in said for said in judged(machine, GIVEN))
+
+
 def test_a_whole_machine_passes() -> None:
     """The machine that the next test changes is right, with a known input and with any."""
     assert judged(WHOLE, GIVEN) == []
@@ -166,6 +175,7 @@ CHANGES: dict[str, tuple[Callable[[dict[str, State]], object], str]] = {
         "in a distributed Map this is the child's execution",
     ),
     "array": (lambda s: s["both"].update(ResultSelector={"one.$": "$.one"}), "'$.one' finds nothing: $ is an array"),
+    "union": (lambda s: s["again"].update(InputPath="$['rnu','outcmoe']"), "States.again.InputPath: \"$['rnu','outcmoe']\" finds nothing"),
     "variable": (lambda s: s["both"].pop("Assign"), "States.last.Parameters.kept.$: '$kept': the variable $kept is not assigned"),
     "unguarded": (lambda s: s["choose"]["Choices"][1].pop("And") and s["choose"]["Choices"][1].update(Variable="$.outcome.at", IsNull=False), "Choices[1].Variable: '$.outcome.at' finds"),
     "format": (lambda s: s["first"]["ResultSelector"].update({"run.$": "States.Format('{}{}', $.JobId)"}), "States.Format has 2 `{}` for 1 values"),

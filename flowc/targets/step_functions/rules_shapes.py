@@ -74,9 +74,17 @@ def at(shape: Shape, path: Path) -> Shape:
         if step is None:
             return ANYTHING
         shape = _step(shape, step, _shown(path, index))
-    if path.union:
-        return Fields({name: _step(shape, name, _shown(path, len(path.steps))) for name in path.union})
-    return shape
+    return _picked(shape, path) if path.union else shape
+
+
+def _picked(shape: Shape, path: Path) -> Shape:
+    """`['a', 'b']` is an object with those of the fields that are there; nothing is found where none is."""
+    if not isinstance(shape, Fields):
+        return _step(shape, path.union[0], _shown(path, len(path.steps)))
+    there = {name: shape.known[name] for name in path.union if name in shape.known}
+    if not there and not shape.open:
+        _step(shape, path.union[0], _shown(path, len(path.steps)))
+    return Fields(there, shape.open)
 
 
 def _step(shape: Shape, step: str | int, before: str) -> Shape:
