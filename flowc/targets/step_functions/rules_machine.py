@@ -82,9 +82,8 @@ def _machine(machine: Machine, where: str) -> Iterator[str]:
     if not ends & seen and seen:
         yield f"{where}States: no state that ends the machine can be reached"
     elif ends:
-        for name in seen:
-            if not ends & _reached(known, name):
-                yield f"{where}States.{name}: from here no end can be reached"
+        ending = _leading(known, ends)
+        yield from (f"{where}States.{name}: from here no end can be reached" for name in known if name in seen and name not in ending)
 
 
 def _reached(known: Mapping[str, Mapping[str, Any]], start: str) -> set[str]:
@@ -96,6 +95,21 @@ def _reached(known: Mapping[str, Mapping[str, Any]], start: str) -> set[str]:
             seen.add(name)
             waiting += (target for _, target in targets(known[name]))
     return seen
+
+
+def _leading(known: Mapping[str, Mapping[str, Any]], ends: set[str]) -> set[str]:
+    """The states from which one of `ends` can be reached."""
+    before: dict[str, list[str]] = {}
+    for name, state in known.items():
+        for _, target in targets(state):
+            before.setdefault(target, []).append(name)
+    found, waiting = set(ends), list(ends)
+    while waiting:
+        for name in before.get(waiting.pop(), ()):
+            if name not in found:
+                found.add(name)
+                waiting.append(name)
+    return found
 
 
 def _state(state: Mapping[str, Any], here: str) -> Iterator[str]:
