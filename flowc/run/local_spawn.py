@@ -48,6 +48,7 @@ class Spawner:
         self.python, self.script, self.environment, self.ended = python, script, environment, ended
         self._forks = forks and sys.platform == "linux"
         self._nursery: socket.socket | None = None
+        self._listener: threading.Thread | None = None
         self._children: dict[int, tuple[Task, int]] = {}
         self._lock, self._count = threading.Lock(), 0
 
@@ -69,12 +70,14 @@ class Spawner:
         threading.Thread(target=lambda: self.ended.put((*told, child.wait())), daemon=True).start()
 
     def close(self) -> None:
-        """Let the nursery end; its children live on."""
+        """Let the nursery end, and wait for that; its children live on."""
         with self._lock:
             if self._nursery is not None:
                 with contextlib.suppress(OSError):
                     self._nursery.shutdown(socket.SHUT_RDWR)
             self._nursery, self._forks = None, False
+        if self._listener is not None:
+            self._listener.join(5)
 
     def _fork(self, process: Process, lock: IO[bytes]) -> bool:
         """Ask the nursery; False where there is none, or it cannot take that."""
@@ -110,7 +113,8 @@ class Spawner:
                 pass_fds=[theirs.fileno()],
             )
         theirs.close()
-        threading.Thread(target=self._listen, args=(ours, child), daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, args=(ours, child), daemon=True)
+        self._listener.start()
         return ours
 
     def _listen(self, nursery: socket.socket, child: subprocess.Popen[bytes]) -> None:

@@ -148,9 +148,11 @@ def gang(size, arguments):
 
 def nursery(number):
     """Forks a task for each request that comes over the socket, and tells the exit code of each; ends when nobody is there any more."""
-    import metaflow.cli
+    # not metaflow.cli: where it is imported it takes the options that configs of the flow add, so the flow must have been read
     import metaflow.mflog.save_logs
-    import metaflow.plugins.cards.card_creator  # noqa: F401
+    import metaflow.plugins.cards.card_creator
+    import metaflow.runtime
+    import metaflow.task  # noqa: F401
 
     asks, (wakes, woken) = socket.socket(fileno=number), socket.socketpair()
     for each in (wakes, woken):
