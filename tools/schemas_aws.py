@@ -25,12 +25,9 @@ Schema = dict[str, Any]
 BOTOCORE, CFN_LINT = "botocore==1.44.5", "cfn-lint==1.58.0"
 RESOURCES = (
     "AWS::Batch::JobDefinition",
-    "AWS::DynamoDB::Table",
     "AWS::Events::Rule",
-    "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::Logs::LogGroup",
-    "AWS::S3::Bucket",
     "AWS::Scheduler::Schedule",
     "AWS::StepFunctions::StateMachine",
 )
