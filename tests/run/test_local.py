@@ -264,6 +264,17 @@ def test_a_killed_task_is_a_failed_attempt(counted: Path) -> None:
     assert "join failed: killed by SIGKILL" in done.stderr
 
 
+def test_configs(counted: Path) -> None:
+    """A Config of the flow reaches the steps, with the value that the settings give it or its own."""
+    text = COUNTED.replace("import FlowSpec", "import Config, FlowSpec").replace('    text = Parameter("text", default="")', '    rates = Config("rates", default_value=\'{"a": 1}\')')
+    (counted / "flow.py").write_text(text.replace('ran("end")', 'ran(f"a={self.rates.a}")'))
+
+    for given, seen in (([], "a=1"), (["--config-value", "rates", '{"a": 2}'], "a=2")):
+        done = run(counted, "flow.py", *given)
+        assert done.returncode == 0, done.stderr
+        assert ran(counted)[-1] == seen
+
+
 def test_hooks_run_at_the_end(counted: Path) -> None:
     """The functions of @exit_hook run after the run: those for its outcome."""
     text = (counted / "flow.py").read_text()
