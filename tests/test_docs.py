@@ -37,7 +37,7 @@ FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PATH = re.compile(r"[\w.-]+(/[\w.*<>-]+)*/?")
-FOREIGN = {"--only-json", "--input-paths", "--namespace"}
+FOREIGN = {"--max-num-splits", "--s3-bucket", "--only-json", "--input-paths", "--namespace"}
 """Options of other programs that stand alone in code spans."""
 PROGRAMS = {
     "kubectl": {"apply", "delete", "get", "create", "wait", "logs"}, "argo": {"submit", "lint", "retry", "logs"},
