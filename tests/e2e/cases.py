@@ -92,5 +92,8 @@ GRADUATES = (
 
 PLATFORMS = ("local", "kubernetes", "batch", "argo", "step-functions")
 
+CORE_ON_KUBERNETES = ("params", "branches", "nested", "switch-deep", "loop-in-fan", "retries", "gang", "one-step")
+"""The flows whose Jobs `make e2e` runs; a shape each. `make e2e-full` runs all."""
+
 REFUSED: dict[tuple[str, str], str] = {}
 """(case, platform) -> the code with which flowc refuses the flow there."""

@@ -21,6 +21,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--e2e-full", action="store_true", help="every case and every control, not the core set")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is marked `full` waits for --e2e-full."""
+    if not config.getoption("--e2e-full"):
+        left = [item for item in items if item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
+
+
 def pytest_exception_interact(node: pytest.Item, report: pytest.TestReport) -> None:
     """A failure can be read at once, not only when all runs have ended."""
     LOGS.mkdir(exist_ok=True)

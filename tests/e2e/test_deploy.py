@@ -98,6 +98,7 @@ def test_local_runs_the_example(ours: Cluster, tmp_path: Path) -> None:
             assert best("local", root, run_id, ours.metaflow_env(), tmp_path)["best"] == "int 3"
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_local_s3_runs_the_example(ours: Cluster, tmp_path: Path) -> None:
     """deploy/local-s3 runs it on its own S3, which pods find by the ConfigMap metaflow-config alone."""

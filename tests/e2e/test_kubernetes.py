@@ -99,6 +99,7 @@ def test_coordinators_are_killed(cluster: Cluster, folder: Path, request: pytest
             future.result()
 
 
+@pytest.mark.full
 def test_two_coordinators(cluster: Cluster, folder: Path) -> None:
     """Two of one run at once: one leads, the other waits, both end well, each task runs once."""
     run_id = fresh()
@@ -140,6 +141,7 @@ def _follows(job: str, gone: list[str], cluster: Cluster) -> bool:
     return any(pod["metadata"]["name"] not in gone and pod["status"]["phase"] in ("Running", "Succeeded") for pod in pods)
 
 
+@pytest.mark.full
 def test_a_pod_is_evicted(inside: dict[str, Any], cluster: Cluster, folder: Path) -> None:
     """An evicted task runs again although it has no retries, and the run ends as if nothing had been."""
     run_id = run_id_of(inside)

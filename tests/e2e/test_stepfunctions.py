@@ -23,7 +23,7 @@ from flowc.output.validate import violations
 from flowc.targets.step_functions.rules_machine import problems
 
 IN_FLIGHT = int(os.environ.get("FLOWC_SFN_IN_FLIGHT", "2"))
-CORE = ("text", "switch: long", "timeout", "exit hook on success", "code of several files", "code in the image", "control: split")
+CORE = ("switch: long", "timeout", "exit hook on success", "code in the image", "control: split")
 CONTROLS = sorted({run.flow for run in RUNS if run.form == "metaflow"})
 Started = dict[str, "Future[str]"]
 
