@@ -62,7 +62,8 @@ JSON = st.recursive(
 )
 
 # What a template may write without quotes: a word that some YAML reader takes for more than text is a boolean of JSON, a number a decimal one.
-BARE = re.compile(r"[A-Za-z/][A-Za-z0-9._/-]*\Z|0\Z|[1-9][0-9]*\Z")
+# the colons of a resource type have no space after them, so they begin no mapping
+BARE = re.compile(r"AWS(::[A-Za-z0-9]+){2}\Z|[A-Za-z/][A-Za-z0-9._/-]*\Z|0\Z|[1-9][0-9]*\Z")
 MISREAD = {"y", "n", "yes", "no", "on", "off", "null", "nan", "inf"}
 
 
