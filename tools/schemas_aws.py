@@ -28,6 +28,7 @@ RESOURCES = (
     "AWS::Events::Rule",
     "AWS::IAM::Role",
     "AWS::Logs::LogGroup",
+    "AWS::S3::Bucket",
     "AWS::Scheduler::Schedule",
     "AWS::StepFunctions::StateMachine",
 )
