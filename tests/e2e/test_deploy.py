@@ -74,7 +74,7 @@ def coordinated(place: Place) -> str:
         place.kubectl("wait", "--for=condition=Complete", "job/by-hand", f"--timeout={LIMIT}s", seconds=LIMIT + 30)
     except CommandFailed as error:
         raise CommandFailed(f"{error}\n{place.kubectl('get', 'jobs,pods')}\n{place.kubectl('logs', 'job/by-hand', '--tail=40')}") from error
-    match = re.search(r"run (k8s-by-hand-[0-9]+) of Train", place.kubectl("logs", "job/by-hand"))
+    match = re.search(r"run (k8s-by-hand-[0-9a-z]+) of Train", place.kubectl("logs", "job/by-hand"))
     assert match is not None
     return match[1]
 
