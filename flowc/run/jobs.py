@@ -13,8 +13,8 @@ from typing import Any
 
 Object = dict[str, Any]
 
-NAME_LIMIT = 46
-"""Characters of a Job's name: the host of a pod of it is called `<name>-<index>`, of a JobSet `<name>-worker-<index>-0`, and takes 63."""
+NAME_LIMIT = 40
+"""Characters of a Job's or JobSet's name: a pod of a gang is called `<name>-worker-<index>-0-<5 random>`, and may have 63."""
 
 
 def manifest(plan: Mapping[str, Any], step: str) -> Object:

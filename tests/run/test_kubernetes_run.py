@@ -339,3 +339,9 @@ def test_no_cluster_is_wrong_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         kubernetes_laptop.executor(job)
     with pytest.raises(UsageError, match="Team_A"):
         kubernetes_laptop.executor(replace(job, settings=Settings(namespace="Team_A")))
+
+
+def test_names_leave_room_for_what_is_added_to_them() -> None:
+    """The longest name, with what JobSet adds for the pods of a gang of ten thousand, is no longer than a host's name may be."""
+    longest = name(Run({}, "k8s-a-run-with-a-name-that-is-long-and-longer-0a1b2", "default"), {"step": "a_step_with_a_long_name", "base": "10-20-30", "round": "7"})
+    assert len(f"{longest}-worker-9999-0-x7x7x") <= 63
