@@ -116,6 +116,7 @@ class Kubernetes:
             told = happened.result or {}
             return Finished(task, told.get("splits"), told.get("case"))
         if happened.what == FAILED:
+            happened = self.work.explained(happened)
             return Failed(task, happened.why or "it failed", self.work.log(happened), happened.attempt)
         if happened.what == RETRIED:
             return Retried(task, happened.attempt, happened.why, self.work.log(happened))

@@ -16,6 +16,9 @@ from flowc.run.kubernetes_objects import Run, build, group_of, name, portions
 from flowc.run.kubernetes_view import FAILED, RETRIED, WAITS, Happened, Task, View, paths
 from flowc.run.kubernetes_watch import ALL, LOST, ONE, Seen, Watcher
 
+JOBS_WORDS = ("MaxFailedIndexesExceeded", "FailedIndexes", "BackoffLimitExceeded", "PodFailurePolicy", "FailedJobs")
+"""Reasons that a Job or JobSet has for its failure where a pod has the real one."""
+
 QUEUE = "kueue.x-k8s.io/queue-name"
 MISSING = 2.0
 """Seconds that a finished task's pod is waited for to tell its result, before the pod is looked for, and the task asked again."""
@@ -327,6 +330,18 @@ class Work:
     def close(self) -> None:
         for watcher in self.watchers:
             watcher.stop()
+
+    def explained(self, happened: Happened) -> Happened:
+        """A failure in the words of its pod, also where those of its Job came first: the two are watched apart."""
+        if happened.pod or happened.why.partition(":")[0] not in JOBS_WORDS:
+            return happened
+        items = (item for page in self.api.pages("pods", self.run.selector) for item in page["items"])
+        found = [pod for pod in map(facts.pod, items) if pod.code and pod.job in self.view.jobs]
+        mine = [pod for pod in found if self.view.task(self.view.jobs[pod.job], pod.index) == happened.task]
+        last = max(mine, key=lambda pod: pod.attempt, default=None)
+        if last is None:
+            return happened
+        return replace(happened, attempt=last.attempt, why=last.why or happened.why, pod=last.name, container=last.container)
 
     def log(self, happened: Happened, lines: int = 60) -> str:
         """The end of what the pod of a failure said, empty where it is gone."""

@@ -42,6 +42,8 @@ def test_interrupt(here: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         env=environment(),
+        # a shell starts what it puts into the background deaf to ^C, and its children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread runs here
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
