@@ -34,7 +34,7 @@ def meaning(flow: Flow, graph: Graph, settings: Settings) -> dict[str, Any]:
         "parameters": {parameter.name: _parameter(parameter) for parameter in flow.parameters},
         "configs": {config.name: config.value.data for config in flow.configs if config.value},
         "decorators": _decorators(flow.decorators),
-        "settings": {field.name: _plain(getattr(settings, field.name)) for field in fields(settings)},
+        "settings": {field.name: plain(getattr(settings, field.name)) for field in fields(settings)},
         "code": {path: hashlib.sha256(data).hexdigest() for path, data in texts.items()},
     }
 
@@ -51,8 +51,8 @@ def _step(step: Step, node: Node) -> dict[str, Any]:
         "retries": retries.user,
         "minutes_between_retries": retries.backoff_minutes if retries.user else None,
         "timeout_seconds": merging.timeout_seconds(step),
-        **{name: _plain(value) for name, value in merging.kubernetes(step).items()},
-        "environment": _plain(environment.get("vars") or {}) if environment else {},
+        **{name: plain(value) for name, value in merging.kubernetes(step).items()},
+        "environment": plain(environment.get("vars") or {}) if environment else {},
         "batch": _attributes(batch) if (batch := step.decorator("batch")) else None,
     }
     return {**facts, **_decorators(d for d in step.decorators if d.name not in MERGED)}
@@ -71,19 +71,20 @@ def _decorators(found: Any) -> dict[str, Any]:
 
 
 def _attributes(decorator: Decorator) -> dict[str, Any]:
-    return {name: _plain(value.data) for name, value in sorted(decorator.attributes.items())}
+    return {name: plain(value.data) for name, value in sorted(decorator.attributes.items())}
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
     default = parameter.default
-    told = _plain(default.data) if isinstance(default, Value) else None if default is None else "known in the pod only"
+    told = plain(default.data) if isinstance(default, Value) else None if default is None else "known in the pod only"
     return {"type": parameter.type, "default": told, "required": parameter.required}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Maps and lists of any kind as dicts and lists, at every depth."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+        return {str(key): plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def changes(before: Any, after: Any, path: tuple[str, ...] = ()) -> Iterator[Change]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from flowc import config
 from flowc.commands.files import shown
 from flowc.commands.options import Source, text_of
 from flowc.config import Option
+from flowc.meaning import plain
 from flowc.settings import Settings
 
 
@@ -38,7 +38,7 @@ def settings_text(sources: Source, folder: str, form: str, everything: bool) -> 
     settings, _ = sources.near(folder)
     told = origins(sources, folder)
     rows = {
-        option.key: (_shown(option, sources, getattr(settings, option.field)), told.get(option.field, "default"))
+        option.key: (_shown(option, sources, folder, getattr(settings, option.field)), told.get(option.field, "default"))
         for option in config.OPTIONS
         if everything or option.field in told
     }
@@ -50,26 +50,12 @@ def settings_text(sources: Source, folder: str, form: str, everything: bool) -> 
     return "".join(f"{line:<{width}}  # {origin}\n" for line, (_, origin) in zip(lines, rows.values(), strict=True))
 
 
-def _shown(option: Option, sources: Source, value: Any) -> Any:
+def _shown(option: Option, sources: Source, folder: str, value: Any) -> Any:
     """The value as a settings file has it; of a folder of texts its path."""
     if option.kind == "folder":
-        given = sources.flags.get(option.field) or (config_path(sources) if value else None)
+        given = sources.flags.get(option.field) or sources.from_file(folder).get(option.field)
         return given and shown(str(given))
-    return _plain(value)
-
-
-def config_path(sources: Source) -> str | None:
-    """Where the folder of templates is that the settings file names."""
-    path = sources.settings_file(os.curdir)
-    text = None if path is None else text_of(path)
-    values = {} if path is None or text is None else config.parse(text, shown(path), sources.env) or {}
-    return None if path is None or "templates" not in values else os.path.join(os.path.dirname(path), values["templates"])
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+    return plain(value)
 
 
 def toml(value: Any) -> str:
@@ -130,5 +116,5 @@ def _property(option: Option) -> dict[str, Any]:
         found["enum"] = list(option.choices)
     if option.minimum is not None:
         found["minimum"] = option.minimum
-    default = _plain(getattr(Settings(), option.field))
+    default = plain(getattr(Settings(), option.field))
     return found if default in (None, [], {}) else {**found, "default": default}

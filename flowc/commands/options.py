@@ -133,7 +133,7 @@ class Source:
 
         A flag replaces what the settings file says; in a table, name by name. SettingsError and PathError as their names say.
         """
-        values = self._from_file(folder)
+        values = self.from_file(folder)
         flags = dict(self.flags)
         if "config_files" in flags:
             flags["config_files"] = {name: os.path.abspath(path) for name, path in flags["config_files"].items()}
@@ -162,7 +162,8 @@ class Source:
         relative = os.path.relpath(path, os.path.dirname(settings) or os.curdir).replace(os.sep, "/")
         return tuple(code for glob, codes in project.per_file_ignores.items() if fnmatch(relative, glob) for code in codes)
 
-    def _from_file(self, folder: str) -> dict[str, Any]:
+    def from_file(self, folder: str) -> dict[str, Any]:
+        """What the settings file says, by field, paths as absolute ones; nothing where there is no file."""
         path = self.settings_file(folder)
         return {} if path is None else dict(_parsed(path, self.env) or {})
 

@@ -70,3 +70,12 @@ def test_the_schema_takes_what_the_reader_takes() -> None:
     assert list(judge.iter_errors(loads(ENVIRONMENTS))) == []
     for wrong in ({"imag": "x"}, {"image": 5}, {"env": {"prod": {"imag": "x"}}}, {"max-workers": 0}, {"argo-version": "2"}, {"flows": "x"}):
         assert list(judge.iter_errors(wrong)), wrong
+
+
+def test_a_folder_of_templates_is_shown_by_its_path(here: Path) -> None:
+    """It is that of the settings of the folder asked for, from wherever the question comes."""
+    (here / "team" / "ours").mkdir(parents=True)
+    (here / "team" / "ours" / "a.j2").write_text("a: 1\n")
+    (here / "team" / "flowc.toml").write_text('templates = "ours"\n')
+    told = json.loads(flowc("config", "show", "team", "--as", "json").stdout)
+    assert told["templates"]["value"] == "team/ours"
