@@ -16,9 +16,17 @@ from flowc.config import SettingsError
 LIMIT = 1 << 20
 
 
-@click.group("config", short_help="Show the settings that count, or take them from elsewhere.")
+class _Showing(click.Group):
+    """A group whose command is `show` where none is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        named = args[:1] and (args[0] in self.commands or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if named else ["show", *args])
+
+
+@click.group("config", cls=_Showing, short_help="Show the settings that count, or take them from elsewhere.")
 def config_command() -> None:
-    """Work on settings."""
+    """Work on settings. `flowc config` alone is `flowc config show`."""
 
 
 @config_command.command("show", short_help="Show each setting and where it comes from.")
@@ -30,6 +38,8 @@ def show_command(folder: str, everything: bool, form: str, **flags: object) -> N
     """Print the settings that count for flows in FOLDER, as a settings file would have them, each with where it comes from."""
     from flowc.commands.config_show import settings_text
 
+    if not os.path.isdir(folder):
+        raise PathError(f"{folder}: there is no such folder, nor a command of `flowc config`")
     sources = Source(given(flags), *(flags[name] for name in ("settings", "isolated", "env")))  # type: ignore[arg-type]
     click.echo(settings_text(sources, folder, form, everything), nl=False)
 

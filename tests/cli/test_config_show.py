@@ -49,6 +49,15 @@ def test_each_setting_and_its_origin(here: Path) -> None:
     assert every["owner"] == {"value": "flowc", "origin": "default"}
 
 
+def test_config_alone_shows(here: Path) -> None:
+    """`flowc config`, with flags or a folder or neither, is `flowc config show`; a word that is neither folder nor command is refused."""
+    (here / "sub").mkdir()
+    for arguments in ([], ["--env", "prod"], ["sub"]):
+        assert flowc("config", *arguments).stdout == flowc("config", "show", *arguments).stdout != ""
+    assert "Commands:" in flowc("config", "--help").stdout
+    assert "no such folder" in flowc("config", "shew", code=2).stderr
+
+
 def test_what_is_shown_is_a_settings_file(here: Path) -> None:
     """The text parses as settings of the same meaning, as does the text of all settings."""
     for arguments in ([], ["--env", "prod"], ["--all"]):
