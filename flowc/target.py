@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,28 @@ class Lowered:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of the output that a step gave rise to, for people to read: where it stands (`spec.templates[train]` of `file`), and it.
+
+    `step` is None for what belongs to the flow as a whole. What a piece holds of other steps is left out of it.
+    """
+
+    step: str | None
+    file: str
+    place: str
+    value: Any
+
+
+Objects = Mapping[str, Mapping[str, Any]]
+"""The finished objects of a flow by file, in the order written."""
+
+
+def whole(_flow: Flow, _graph: Graph, _settings: Settings, objects: Objects) -> Iterable[Part]:
+    """What a target says of its parts that does not tell steps apart: every object is the flow's."""
+    return [Part(None, file, "", value) for file, value in objects.items()]
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """A target is this value, named TARGET, in the package flowc.targets.<module>; it is found by name, there is no table.
 
@@ -50,7 +72,8 @@ class Target:
 
     `check` says what of the flow cannot be carried (FC4). `lower` makes documents of a flow that passed. `rules` judges the
     finished objects as the engine would (names, references, sizes), in the order of the documents. `kubernetes`: the objects are
-    Kubernetes', so that a folder of them is a kustomization, and they can be applied.
+    Kubernetes', so that a folder of them is a kustomization, and they can be applied. `parts` tells for people which piece of the
+    finished objects carries which step; it decides nothing.
     """
 
     name: str
@@ -59,6 +82,7 @@ class Target:
     lower: Callable[[Flow, Graph, Settings], Lowered]
     rules: Callable[[Flow, Sequence[Mapping[str, Any]], Settings], Sequence[Diagnostic]]
     kubernetes: bool = True
+    parts: Callable[[Flow, Graph, Settings, Objects], Iterable[Part]] = whole
 
 
 GROUP = "flowc.targets"
@@ -66,17 +90,17 @@ GROUP = "flowc.targets"
 
 def names() -> list[str]:
     """The targets there are, flowc's own and those of plug-ins, sorted, as the command line spells them."""
-    return sorted({*_own(), *(each.name for each in _plugins())})
+    return sorted({*own(), *(each.name for each in _plugins())})
 
 
 def exists(name: str) -> bool:
     """Whether there is a target of that name. Plug-ins are looked for where flowc has none: that costs a cold start 10 ms."""
-    return name in _own() or any(each.name == name for each in _plugins())
+    return name in own() or any(each.name == name for each in _plugins())
 
 
 def load(name: str) -> Target:
     """The target of that name, flowc's own before a plug-in's; KeyError where there is none."""
-    if name in _own():
+    if name in own():
         target: Target = importlib.import_module(f"flowc.targets.{name.replace('-', '_')}").TARGET
         return target
     plugin = next((each for each in _plugins() if each.name == name), None)
@@ -89,7 +113,8 @@ def load(name: str) -> Target:
     return target
 
 
-def _own() -> list[str]:
+def own() -> list[str]:
+    """flowc's own targets, sorted."""
     package = importlib.import_module(GROUP)
     return [m.name.replace("_", "-") for m in pkgutil.iter_modules(package.__path__)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flowc.target import Target
 from flowc.targets.argo.lower import check, lower
+from flowc.targets.argo.parts import parts
 from flowc.targets.argo.rules import rules
 
 TARGET = Target(
@@ -12,4 +13,5 @@ TARGET = Target(
     check=check,
     lower=lower,
     rules=rules,
+    parts=parts,
 )

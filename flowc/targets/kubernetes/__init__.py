@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flowc.target import Target
 from flowc.targets.kubernetes.lower import check, lower
+from flowc.targets.kubernetes.parts import parts
 from flowc.targets.kubernetes.rules import rules
 
 TARGET = Target(
@@ -12,4 +13,5 @@ TARGET = Target(
     check=check,
     lower=lower,
     rules=rules,
+    parts=parts,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flowc.target import Target
 from flowc.targets.step_functions.lower import check, lower
+from flowc.targets.step_functions.parts import parts
 from flowc.targets.step_functions.rules import rules
 
 TARGET = Target(
@@ -12,5 +13,6 @@ TARGET = Target(
     check=check,
     lower=lower,
     rules=rules,
+    parts=parts,
     kubernetes=False,
 )
