@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -184,48 +184,62 @@ PROJECT = ("flows", "out", "targets", "per-file-ignores")
 """The keys of a settings file that are about the repository and no setting of a flow."""
 
 
-def parse(text: str, path: str, env: str | None = None) -> dict[str, Any] | None:
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """A table of settings. `name`: `` for the file's own, `env.prod`, `argo`, `env.prod.argo`; `start`: how many lines stand above it.
+
+    `target`: it is one target's.
+    """
+
+    name: str
+    table: Mapping[str, Any]
+    start: int
+    target: bool = False
+
+    def place(self, path: str, text: str, key: str) -> str:
+        """`path:line` of the key, as a message begins."""
+        return _place(path, text, key, self)
+
+    def what(self, key: str) -> str:
+        """The key as a message names it: `env.prod: image`."""
+        return f"{self.name}: {key}" if self.name else key
+
+
+def parse(text: str, path: str, env: str | None = None, target: str | None = None) -> dict[str, Any] | None:
     """Values by field of Settings; None where a pyproject.toml has no `[tool.flowc]`. SettingsError says what is wrong, and where.
 
-    `env` names the table `[tool.flowc.env.NAME]` that is laid over the rest: it replaces, in a table name by name.
+    `[tool.flowc.TARGET]` is laid over the rest for that target, `[tool.flowc.env.NAME]` over both for that environment, and
+    `[tool.flowc.env.NAME.TARGET]` over all: it replaces, in a table name by name.
     """
-    tables = _tables(text, path, env)
-    if tables is None:
+    layers = _layers(text, path, env)
+    if layers is None:
         return None
     found: dict[str, Any] = {}
-    for table in tables:
-        for key, value in table.items():
-            option = _known(key, text, path)
-            if option is not None:
-                found[option.field] = overlaid(found.get(option.field), _value(option, value, _place(path, text, key)))
+    for layer in layers:
+        values = _values(layer, text, path)  # of those too that do not count here, so that no mistake waits
+        if layer in _chosen(layers, env, target):
+            found.update({name: overlaid(found.get(name), value) for name, value in values.items()})
     return found
 
 
-def lines(text: str, path: str, env: str | None) -> dict[str, int]:
-    """By field of Settings, the line that gives it: in the table of the environment, where one is named, else in the base."""
-    tables = _tables(text, path, env) or [{}]
-    start = 0
-    if env is not None:
-        heads = (rf"\[\s*(tool\.flowc\.)?env\.['\"]?{re.escape(env)}\b", rf"(env\.)?['\"]?{re.escape(env)}['\"]?\s*=")
-        start = next((n for n, line in enumerate(text.split("\n")) if any(re.match(head, line.strip()) for head in heads)), 0)
-    below = "\n".join(text.split("\n")[start:])
-    found = {}
-    for key in (key for key in tables[-1] if key in BY_KEY):
-        place = _place("", below, key).removeprefix(":")
-        found[BY_KEY[key].field] = start + (int(place) if place else 1)
-    return found
+def lines(text: str, path: str, env: str | None, target: str | None = None) -> Iterator[tuple[str, dict[str, int]]]:
+    """The name of each layer that counts, the lowest first, and by field of Settings the line where it gives it."""
+    for layer in _chosen(_layers(text, path, env) or [], env, target):
+        keys = [key for key in layer.table if key in BY_KEY]
+        places = {key: layer.place("", text, key).removeprefix(":") for key in keys}
+        yield layer.name, {BY_KEY[key].field: int(place or layer.start + 1) for key, place in places.items()}
 
 
 def project(text: str, path: str, env: str | None = None) -> Project | None:
     """What of the repository is compiled; None and SettingsError as `parse`."""
-    tables = _tables(text, path, env)
-    if tables is None:
+    layers = _layers(text, path, env)
+    if layers is None:
         return None
     found: dict[str, Any] = {}
-    for table in tables:
-        for key in [key for key in PROJECT if key in table]:
+    for layer in _chosen(layers, env, None):
+        for key in [key for key in PROJECT if key in layer.table]:
             name = key.replace("-", "_")
-            found[name] = overlaid(found.get(name), _of_project(key, table[key], _place(path, text, key)))
+            found[name] = overlaid(found.get(name), _of_project(key, layer.table[key], layer.place(path, text, key)))
     return Project(**found)
 
 
@@ -241,8 +255,8 @@ def overlaid(below: Any, above: Any) -> Any:
     return {**below, **above} if isinstance(below, dict) and isinstance(above, dict) else above
 
 
-def _tables(text: str, path: str, env: str | None) -> list[dict[str, Any]] | None:
-    """The table of settings and, over it, that of the environment; every other environment is read too, so that no mistake waits."""
+def _layers(text: str, path: str, env: str | None) -> list[_Layer] | None:
+    """All tables of settings, each before those that may be laid over it; None where a pyproject.toml has none."""
     loads, toml_error = _toml()
     try:
         data = loads(text)
@@ -256,15 +270,55 @@ def _tables(text: str, path: str, env: str | None) -> list[dict[str, Any]] | Non
         if not isinstance(data, dict):
             raise SettingsError(f"{path}: tool.flowc is no table")
     environments = _typed(data.pop("env", {}), dict, f"{_place(path, text, 'env')}: env", "a table of tables of settings")
-    for name, table in environments.items():
-        for key, value in _typed(table, dict, f"{_place(path, text, name)}: env.{name}", "a table of settings").items():
-            option = _known(key, text, path)
-            if option is not None:
-                _value(option, value, f"{_place(path, text, key)}: env.{name}")
     if env is not None and env not in environments:
         known = f"; there are {', '.join(environments)}" if environments else ""
         raise SettingsError(f"{path}: there is no environment {env!r}{did_you_mean(env, environments) or known}")
-    return [data, *([environments[env]] if env is not None else [])]
+    layers = list(_split(data, (), text))
+    for name, table in environments.items():
+        _typed(table, dict, f"{_place(path, text, name)}: env.{name}", "a table of settings")
+        layers += _split(table, ("env", name), text)
+    return layers
+
+
+def _split(table: Mapping[str, Any], name: tuple[str, ...], text: str) -> Iterator[_Layer]:
+    """The table without those of targets, then these."""
+    from flowc.target import exists
+
+    known = {*BY_KEY, *PROJECT}
+    of_targets = [key for key, value in table.items() if isinstance(value, dict) and key not in known and exists(key)]
+    yield _Layer(".".join(name), {key: value for key, value in table.items() if key not in of_targets}, _start(text, name))
+    for key in of_targets:
+        yield _Layer(".".join((*name, key)), table[key], _start(text, (*name, key)), target=True)
+
+
+def _chosen(layers: Sequence[_Layer], env: str | None, target: str | None) -> list[_Layer]:
+    bases = ["", *([f"env.{env}"] if env is not None else [])]
+    names = [name for base in bases for name in (base, *([f"{base}.{target}".lstrip(".")] if target is not None else []))]
+    return [layer for name in names for layer in layers if layer.name == name]
+
+
+def _start(text: str, name: tuple[str, ...]) -> int:
+    """The number of lines above the first that can be the head of that table."""
+    if not name:
+        return 0
+    words = [rf"['\"]?{re.escape(word)}['\"]?" for word in name]
+    heads = (rf"\[\s*(tool\.flowc\.)?{'[.]'.join(words)}\s*[].]", rf"(env\.)?{words[-1]}\s*[=.]")
+    found = (number for head in heads for number, line in enumerate(text.split("\n")) if re.match(head, line.strip()))
+    return next(found, 0)
+
+
+def _values(layer: _Layer, text: str, path: str) -> dict[str, Any]:
+    """What a layer says, by field of Settings."""
+    found = {}
+    for key, value in layer.table.items():
+        place = layer.place(path, text, key)
+        if key in PROJECT and layer.target:
+            raise SettingsError(f"{place}: {layer.what(key)} is about the repository, not one target")
+        if key in BY_KEY:
+            found[BY_KEY[key].field] = _value(BY_KEY[key], value, f"{place}: {layer.name}" if layer.name else place)
+        elif key not in PROJECT:
+            raise SettingsError(f"{place}: there is no setting {key!r}{did_you_mean(key, [*BY_KEY, *PROJECT])}")
+    return found
 
 
 def _toml() -> tuple[Any, type[ValueError]]:
@@ -272,18 +326,12 @@ def _toml() -> tuple[Any, type[ValueError]]:
     return toml.loads, toml.TOMLDecodeError
 
 
-def _known(key: str, text: str, path: str) -> Option | None:
-    """The setting of that key; None for a key of the repository."""
-    if key not in BY_KEY and key not in PROJECT:
-        raise SettingsError(f"{_place(path, text, key)}: there is no setting {key!r}{did_you_mean(key, [*BY_KEY, *PROJECT])}")
-    return BY_KEY.get(key)
-
-
-def _place(path: str, text: str, key: str) -> str:
-    """`path:line` of the first line that can be the key's; the TOML reader itself keeps no places."""
-    for number, line in enumerate(text.split("\n"), 1):
+def _place(path: str, text: str, key: str, layer: _Layer | None = None) -> str:
+    """`path:line` of the first line that can be the key's (in that layer); the TOML reader itself keeps no places."""
+    start, name = (layer.start, layer.name) if layer else (0, "")
+    for number, line in enumerate(text.split("\n")[start:], start + 1):
         head = line.strip().split("=")[0].strip().strip("[]").strip()
-        last = head.removeprefix("tool.flowc.").split(".")[0].strip().strip("\"'")
+        last = head.removeprefix("tool.flowc.").removeprefix(f"{name}.").split(".")[0].strip().strip("\"'")
         if last == key:
             return f"{path}:{number}"
     return path

@@ -40,7 +40,7 @@ def deployed(argument: str, target: str, flags: Mapping[str, Any]) -> tuple[list
     wanted = expand(argument)
     if len(wanted) != 1:
         raise click.UsageError(f"{argument} names {len(wanted)} files; name one flow")
-    sources = Source(given(flags), flags["settings"], flags["isolated"], flags["env"])
+    sources = Source(given(flags), flags["settings"], flags["isolated"], flags["env"], target)
     judged = judge(wanted[0], sources, target, _only_one(argument))
     Talk(flags["output_format"], flags["color"], sys.stderr).report([judged])
     if judged.failed:

@@ -10,7 +10,7 @@ import click
 
 from flowc import config
 from flowc.commands.files import PathError, above, load, shown, write
-from flowc.commands.options import Source, given, with_settings
+from flowc.commands.options import Source, given, known_target, with_settings
 from flowc.config import SettingsError
 
 LIMIT = 1 << 20
@@ -32,15 +32,16 @@ def config_command() -> None:
 @config_command.command("show", short_help="Show each setting and where it comes from.")
 @click.argument("folder", default=".", metavar="[FOLDER]")
 @click.option("--all", "everything", is_flag=True, help="Also those that have their default.")
+@click.option("-t", "--target", callback=known_target, metavar="TARGET", help="Those of flows that are compiled for this target.")
 @click.option("--as", "form", type=click.Choice(["toml", "json"]), default="toml", show_default=True, help="How to write them.")
 @with_settings
-def show_command(folder: str, everything: bool, form: str, **flags: object) -> None:
+def show_command(folder: str, everything: bool, target: str | None, form: str, **flags: object) -> None:
     """Print the settings that count for flows in FOLDER, as a settings file would have them, each with where it comes from."""
     from flowc.commands.config_show import settings_text
 
     if not os.path.isdir(folder):
         raise PathError(f"{folder}: there is no such folder, nor a command of `flowc config`")
-    sources = Source(given(flags), *(flags[name] for name in ("settings", "isolated", "env")))  # type: ignore[arg-type]
+    sources = Source(given(flags), *(flags[name] for name in ("settings", "isolated", "env")), target)  # type: ignore[call-arg,arg-type]
     click.echo(settings_text(sources, folder, form, everything), nl=False)
 
 

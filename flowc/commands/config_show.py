@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from flowc import config
+from flowc import config, target
 from flowc.commands.files import shown
 from flowc.commands.options import Source, text_of
 from flowc.config import Option
@@ -20,9 +20,9 @@ def origins(sources: Source, folder: str) -> dict[str, str]:
     path = sources.settings_file(folder)
     text = None if path is None else text_of(path)
     if path is not None and text is not None:
-        for env in dict.fromkeys((None, sources.env)):
-            for field, line in config.lines(text, shown(path), env).items():
-                place = f"{shown(path)}:{line}{f' (env.{env})' if env else ''}"
+        for layer, lines in config.lines(text, shown(path), sources.env, sources.target):
+            for field, line in lines.items():
+                place = f"{shown(path)}:{line}{f' ({layer})' if layer else ''}"
                 found[field] = f"{found[field]}, {place}" if field in found and _is_table(field) else place
     for field in sources.flags:
         found[field] = f"{found[field]}, flag" if field in found and _is_table(field) else "flag"
@@ -37,8 +37,9 @@ def settings_text(sources: Source, folder: str, form: str, everything: bool) -> 
     """The settings of a folder: those that something says, or all; as TOML with the origin in a comment, or as JSON."""
     settings, _ = sources.near(folder)
     told = origins(sources, folder)
+    given = {**sources.from_file(folder), **sources.flags}
     rows = {
-        option.key: (_shown(option, sources, folder, getattr(settings, option.field)), told.get(option.field, "default"))
+        option.key: (_shown(option, given, getattr(settings, option.field)), told.get(option.field, "default"))
         for option in config.OPTIONS
         if everything or option.field in told
     }
@@ -50,11 +51,11 @@ def settings_text(sources: Source, folder: str, form: str, everything: bool) -> 
     return "".join(f"{line:<{width}}  # {origin}\n" for line, (_, origin) in zip(lines, rows.values(), strict=True))
 
 
-def _shown(option: Option, sources: Source, folder: str, value: Any) -> Any:
+def _shown(option: Option, given: Mapping[str, Any], value: Any) -> Any:
     """The value as a settings file has it; of a folder of texts its path."""
     if option.kind == "folder":
-        given = sources.flags.get(option.field) or sources.from_file(folder).get(option.field)
-        return given and shown(str(given))
+        path = given.get(option.field)
+        return path and shown(str(path))
     return plain(value)
 
 
@@ -96,6 +97,10 @@ def schema() -> dict[str, Any]:
     }
     assert set(project) == set(config.PROJECT)
     keys = {key: {"$ref": f"#/definitions/{key}"} for key in {**project, **properties}}
+    own = {"type": "object", "additionalProperties": False, "properties": {key: keys[key] for key in properties}}
+    # a plug-in's target has its table too, whose name no schema can know
+    sections = {name: {**own, "description": f"Settings for {name} alone, laid over these."} for name in target.own()}
+    keys |= {name: {"$ref": f"#/definitions/{name}"} for name in sections}
     layer = {"type": "object", "additionalProperties": False, "properties": keys}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -106,7 +111,7 @@ def schema() -> dict[str, Any]:
             **keys,
             "env": {"type": "object", "additionalProperties": layer, "description": "Settings laid over these by --env NAME."},
         },
-        "definitions": {**project, **properties},
+        "definitions": {**project, **properties, **sections},
     }
 
 

@@ -8,21 +8,24 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowc import target
 from flowc.commands.files import PathError, Wanted, expand, shown
 from flowc.commands.options import Command, Source, given, with_settings
 from flowc.commands.repository import flows_of
 from flowc.commands.session import judge
 from flowc.frontend.classes import NO_FLOW
-from flowc.meaning import Change, changes, meaning
+from flowc.meaning import Change, changes, meaning, plain
 from flowc.report.changes import FORMATS, render
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from flowc.settings import Settings
 
 
 @click.command("diff", cls=Command, short_help="Say what differs in meaning.")
@@ -67,10 +70,24 @@ def _meanings(paths: Sequence[str], sources: Source, base: str = os.curdir, *, l
             continue
         if judged.failed and not lenient:
             raise PathError(f"{judged.path} has errors, so its meaning is not known: see `flowc check {judged.path}`")
-        settings, _ = sources.near(os.path.dirname(path))
+        settings, apart = _settings(sources, os.path.dirname(path))
         name = os.path.relpath(path, base).replace(os.sep, "/")
-        found.update({f"{name}:{flow.name}": meaning(flow, graph, settings) for flow, graph in judged.checked.flows})
+        for flow, graph in judged.checked.flows:
+            meant = meaning(flow, graph, settings)
+            found[f"{name}:{flow.name}"] = {**meant, "settings": {**meant["settings"], **apart}}
     return found
+
+
+def _settings(sources: Source, folder: str) -> tuple[Settings, dict[str, Any]]:
+    """Those of a folder, and by `target: field` what a target has otherwise."""
+    settings, _ = sources.near(folder)
+    apart = {}
+    for name in target.own():
+        own, _ = replace(sources, target=name).near(folder)
+        for field in (each.name for each in fields(own)):
+            if getattr(own, field) != getattr(settings, field):
+                apart[f"{name}: {field}"] = plain(getattr(own, field))
+    return settings, apart
 
 
 def _at_revision(paths: Sequence[str], now: Source, revision: str, folder: str, *, named: bool) -> dict[str, Any]:

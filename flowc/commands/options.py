@@ -120,13 +120,14 @@ def known_target(ctx: click.Context, param: click.Parameter, value: str | None) 
 class Source:
     """Where settings come from: the flags by field, a file that was named, or (unless isolated) the nearest one above the flow.
 
-    `env` is the environment of that file.
+    `env` is the environment of that file, `target` what flows are compiled for: a table of each is laid over the file's own.
     """
 
     flags: Mapping[str, Any]
     file: str | None = None
     isolated: bool = False
     env: str | None = None
+    target: str | None = None
 
     def near(self, folder: str) -> tuple[Settings, dict[str, str]]:
         """Settings for a flow in that folder, and where the files are that its configs name, by the path the core will ask for.
@@ -165,12 +166,12 @@ class Source:
     def from_file(self, folder: str) -> dict[str, Any]:
         """What the settings file says, by field, paths as absolute ones; nothing where there is no file."""
         path = self.settings_file(folder)
-        return {} if path is None else dict(_parsed(path, self.env) or {})
+        return {} if path is None else dict(_parsed(path, self.env, self.target) or {})
 
     def settings_file(self, folder: str) -> str | None:
         """The path of the settings file that counts for flows in that folder."""
         if self.file is not None:
-            if _parsed(self.file, self.env) is None:
+            if _parsed(self.file, self.env, self.target) is None:
                 raise SettingsError(f"{shown(self.file)} has no [tool.flowc]")
             return self.file
         for place in () if self.isolated else above(folder):
@@ -196,10 +197,10 @@ def text_of(path: str) -> str | None:
 
 
 @lru_cache(64)
-def _parsed(path: str, env: str | None) -> dict[str, Any] | None:
+def _parsed(path: str, env: str | None, target: str | None) -> dict[str, Any] | None:
     """The values of one settings file, the files of configs as absolute paths (in the file they are relative to it)."""
     text = text_of(path)
-    values = None if text is None else config.parse(text, shown(path), env)
+    values = None if text is None else config.parse(text, shown(path), env, target)
     folder = os.path.dirname(os.path.abspath(path))
     for option in config.OPTIONS:
         if values and option.kind == "folder" and option.field in values:

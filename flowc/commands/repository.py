@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -73,8 +73,9 @@ class Repository:
     def fingerprint(self, path: str) -> str:
         """A digest of the settings that count for the flow of that file."""
         full = os.path.join(self.root, path)
-        settings, _ = self.sources.near(os.path.dirname(full))
-        return _digest(repr((settings, self.project.targets, self.sources.ignored(full))).encode())
+        folder = os.path.dirname(full)
+        settings = {target: replace(self.sources, target=target).near(folder)[0] for target in self.project.targets}
+        return _digest(repr((settings, self.sources.ignored(full))).encode())
 
 
 def compile_repository(sources: Source, talk: Talk, *, check: bool, everything: bool, strict: bool) -> None:
@@ -180,10 +181,13 @@ def _make(repository: Repository, path: str) -> Made:
     """Compile all flows of a file for all targets; no verdict where the file holds no flow."""
     full = os.path.join(repository.root, path)
     data = load(full)
-    settings, named = repository.sources.near(os.path.dirname(full))
-    recorder = _Recorder(Folder(os.path.dirname(full), named), os.path.dirname(path))
     ignored = repository.sources.ignored(full)
-    verdicts = [judge_text(shown(full), data, recorder, settings, target=name, ignored=ignored) for name in repository.project.targets]
+    seen: dict[str, str | None] = {}
+    verdicts = []
+    for name in repository.project.targets:
+        settings, named = replace(repository.sources, target=name).near(os.path.dirname(full))
+        recorder = _Recorder(Folder(os.path.dirname(full), named), os.path.dirname(path), seen)
+        verdicts.append(judge_text(shown(full), data, recorder, settings, target=name, ignored=ignored))
     verdicts = [each for each in verdicts if not any(diagnostic.code is NO_FLOW for diagnostic in each.found)]
     texts: dict[str, str] = {}
     owners: dict[str, str] = {}
@@ -192,7 +196,7 @@ def _make(repository: Repository, path: str) -> Made:
         for artifact in (each for compiled in judged.compiled for each in compiled.artifacts):
             _claim(owners, f"{name}/{artifact.file}", path)
             texts[f"{name}/{artifact.file}"] = artifact.text
-    read = {path: _digest(data), **recorder.seen}
+    read = {path: _digest(data), **seen}
     outputs = {file: _digest(text.encode()) for file, text in texts.items()}
     entry = Entry(repository.fingerprint(path), read, outputs) if verdicts else None
     return Made(path, tuple(_portable(judged) for judged in verdicts), texts, entry)

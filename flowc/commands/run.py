@@ -50,7 +50,7 @@ def run_command(flow: str, platform: str, params: tuple[str, ...], run_id: str |
     """
     if run_id and resume:
         raise click.UsageError("--run-id and --resume exclude one another")
-    sources = Source(given(flags), flags["settings"], flags["isolated"], flags["env"])
+    sources = Source(given(flags), flags["settings"], flags["isolated"], flags["env"], platform)
     try:
         where = load(platform)
         judged, settings, path = _checked(flow, sources, where, Talk(flags["output_format"], flags["color"], sys.stderr))

@@ -6,7 +6,7 @@ import os
 import posixpath
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -55,7 +55,7 @@ def judge(wanted: Wanted, sources: Source, target: str | None = None, accept: Ac
     """Read a file, check its flows, and compile them for the target. PathError and SettingsError pass through."""
     data = load(wanted.path)
     folder = os.path.dirname(wanted.path)
-    settings, named = sources.near(folder)
+    settings, named = (sources if target is None else replace(sources, target=target)).near(folder)
     return judge_text(
         shown(wanted.path), data, Folder(folder, named), settings, wanted.flow, target, accept, ignored=sources.ignored(wanted.path)
     )

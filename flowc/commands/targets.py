@@ -14,7 +14,7 @@ from flowc.config import OPTIONS
 from flowc.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from flowc.commands.session import Judged
     from flowc.diagnostics import Diagnostic
@@ -70,6 +70,7 @@ def versions(target: str) -> tuple[str, ...]:
 
 def _table(flow: str, sources: Source, form: str) -> tuple[Judged, str]:
     """The verdict on the file by itself, and the tables of its flows where that has no error."""
+    from flowc import target
     from flowc.commands.files import Folder, expand, load, shown
     from flowc.commands.session import judge_text
     from flowc.report import support
@@ -79,6 +80,7 @@ def _table(flow: str, sources: Source, form: str) -> tuple[Judged, str]:
         raise click.UsageError(f"{flow} names {len(wanted)} files; --flow takes one")
     data, folder = load(wanted[0].path), os.path.dirname(wanted[0].path)
     settings, named = sources.near(folder)
+    apart = {name: replace(sources, target=name).near(folder)[0] for name in target.names()}
     path, reader = shown(wanted[0].path), Folder(folder, named)
     ignored = sources.ignored(wanted[0].path)
     judged = judge_text(path, data, reader, settings, wanted[0].flow, ignored=ignored)
@@ -86,19 +88,24 @@ def _table(flow: str, sources: Source, form: str) -> tuple[Judged, str]:
         return judged, ""
     tables = []
     for each, graph in judged.checked.flows:
-        said = dict(_said(path, data, reader, settings, each.name, judged.found, ignored))
+        said = dict(_said(path, data, reader, apart, each.name, judged.found, ignored))
         tables.append(support.table(each, graph, said))
     return judged, support.dump(tables) if form == "json" else "\n".join(map(support.as_text, tables))
 
 
 def _said(
-    path: str, data: bytes, reader: Reader, settings: Settings, flow: str, before: tuple[Diagnostic, ...], ignored: tuple[str, ...]
+    path: str,
+    data: bytes,
+    reader: Reader,
+    apart: Mapping[str, Settings],
+    flow: str,
+    before: tuple[Diagnostic, ...],
+    ignored: tuple[str, ...],
 ) -> Iterator[tuple[str, dict[str, list[Diagnostic]]]]:
-    """What every target said of the flow, by version, beyond what was known before any was asked."""
-    from flowc import target
+    """What every target said of the flow by its settings, by version, beyond what was known before any was asked."""
     from flowc.commands.session import judge_text
 
-    for name in target.names():
+    for name, settings in apart.items():
         found = {}
         for version in versions(name) or ("",):
             chosen = replace(settings, **dict[str, Any]({_field(name): version})) if version else settings
