@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 _PACKAGE = Path(__file__).resolve().parent
 # A wheel carries the folders as flowc/_data/; a checkout and an editable install have them beside the package.
@@ -18,6 +21,13 @@ def read(path: str) -> str:
     roots = (root for root in PLUGINS if (root / path).is_file())
     own = ROOT / path
     return (own if own.is_file() else next(roots, ROOT) / path).read_text(encoding="utf-8")
+
+
+@cache
+def schema(path: str) -> dict[str, Any]:
+    """A file below schemas/: `kinds` maps each kind to its schema, `definitions` what those refer to; FileNotFoundError as `read`."""
+    found: dict[str, Any] = json.loads(read(f"schemas/{path}"))
+    return found
 
 
 def own(path: str) -> str:

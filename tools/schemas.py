@@ -77,7 +77,8 @@ NOT_REQUIRED: Mapping[str, tuple[str, ...]] = {"io.k8s.api.core.v1.Container": (
 SERVER_FIELDS = {META + "ObjectMeta": ("managedFields", "selfLink")}
 # JobSet's file refers to Kubernetes' definitions by short names.
 SHORT_NAMES = {"v1.ObjectMeta": META + "ObjectMeta", "v1.JobTemplateSpec": "io.k8s.api.batch.v1.JobTemplateSpec"}
-KEPT = ("type", "enum", "required")
+# How a list is merged with a patch travels along: judges of JSON pass over it, flowc's overlays read it.
+KEPT = ("type", "enum", "required", "x-kubernetes-patch-merge-key", "x-kubernetes-patch-strategy")
 DROPPED = ("description", "title", "format", "default", "$id", "const")
 
 
@@ -182,6 +183,9 @@ def closed(schema: Schema, where: str) -> Schema:
             strict["additionalProperties"] = False
         elif key in ("items", "additionalProperties") and isinstance(value, dict):
             strict[key] = closed(value, f"{where}.{key}")
+        elif key == "x-kubernetes-list-map-keys" and where.startswith("jobset.") and len(value) == 1:
+            # a custom resource has no strategic merge of its own; this is the key by which the API server merges it when it applies
+            strict |= {"x-kubernetes-patch-merge-key": value[0], "x-kubernetes-patch-strategy": "merge"}
         elif key not in DROPPED and not key.startswith("x-kubernetes-"):
             raise ValueError(f"{where}: the keyword {key} is new; decide what it means beside additionalProperties: false")
     if schema.get("x-kubernetes-preserve-unknown-fields"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -47,14 +46,12 @@ def _in_hole(holes: Mapping[str, list[str]], value: Any, path: Sequence[str | in
     return False
 
 
-@cache
 def load(schema: str) -> dict[str, Any]:
     """A schema file: `kinds` maps each kind to its schema, `definitions` what those refer to."""
     try:
-        whole: dict[str, Any] = json.loads(data.read(f"schemas/{schema}"))
+        return data.schema(schema)
     except FileNotFoundError:
         raise OutputBug(f"no schema schemas/{schema}") from None
-    return whole
 
 
 @cache
