@@ -74,6 +74,7 @@ TOPICS: dict[str, tuple[Option, ...]] = {
         Option("service_account", "text", "ServiceAccount of the pods.", metavar="NAME"),
         Option("labels", "map", "A label of every object and pod. Repeatable.", flag="label", metavar="KEY=VALUE"),
         Option("annotations", "map", "An annotation of every object and pod. Repeatable.", flag="annotation", metavar="KEY=VALUE"),
+        Option("profile", "text", "Pod Security Standard that the pods keep to; unset: none.", choices=("restricted",)),
     ),
     "Names and @project": (
         Option("name", "text", "Name of the workflow, instead of the one made from the flow's.", metavar="NAME"),

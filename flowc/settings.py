@@ -38,6 +38,7 @@ class Settings:
     service_account: str | None = None
     labels: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     annotations: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    profile: str | None = None
     # @project and naming, as Metaflow's top-level options
     name: str | None = None
     namespace: str | None = None

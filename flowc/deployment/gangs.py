@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flowc.deployment import pods
+from flowc.deployment import pods, profile
 from flowc.merging import kubernetes, timeout_seconds
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def _job(
         "terminationGracePeriodSeconds": 0,
         "activeDeadlineSeconds": timeout_seconds(step),
         "serviceAccountName": asked["service_account"] or settings.service_account,
+        "securityContext": profile.of_pod(settings),
         "imagePullSecrets": [{"name": name} for name in dict.fromkeys(pull_secrets)],
         "nodeSelector": asked["node_selector"],
         "tolerations": pods.tolerations(asked),
@@ -107,7 +108,7 @@ def _container(role: str, step: Step, settings: Settings, args: Sequence[str], s
             "envFrom": pods.env_from(step, settings),
             "ports": pods.ports(asked),
             "resources": pods.resources(step),
-            "securityContext": pods.security_context(asked),
+            "securityContext": profile.of_container(settings, asked),
             "terminationMessagePolicy": "FallbackToLogsOnError",
             "volumeMounts": [*shared.mounts, *pods.mounts(asked)],
         }

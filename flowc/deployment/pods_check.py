@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowc.deployment import profile
 from flowc.deployment.attributes import TEMPLATED, bad_value, has_braces, no_effect
 from flowc.deployment.pods import environment, is_reserved
 from flowc.deployment.pods_values import problems
@@ -85,7 +86,8 @@ def check_step(step: Step, settings: Settings, engine: str = "Argo") -> list[Dia
     if batch:
         text = f"step `{step.name}` is to run on AWS Batch"
         found.append(Diagnostic(ON_BATCH, text, batch.span, help="use @resources or @kubernetes for what it needs"))
-    return found + _check_times(step, engine) + _check_kubernetes(step, settings, engine) + _check_environment(step, engine)
+    found += _check_times(step, engine) + _check_kubernetes(step, settings, engine) + _check_environment(step, engine)
+    return found + list(profile.check(step, settings))
 
 
 def _check_times(step: Step, engine: str) -> list[Diagnostic]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowc.deployment import profile
 from flowc.deployment.events import Event, events, reset
 from flowc.deployment.names import workflow_name
 from flowc.deployment.parameters import default_text
@@ -31,13 +32,17 @@ def sensor(flow: Flow, settings: Settings) -> dict[str, Any] | None:
     found = events(flow, settings)
     if not found:
         return None
-    container = {"resources": {"requests": RESOURCES, "limits": RESOURCES}}
+    container: dict[str, Any] = {"resources": {"requests": RESOURCES, "limits": RESOURCES}}
+    safe = {}
+    if profile.restricted(settings):
+        container["securityContext"], safe = profile.of_container(settings), {"securityContext": profile.of_pod(settings)}
     metadata = sensor_metadata(flow, settings)
     spec = {
         "template": {
             "metadata": {"labels": LABELS, "annotations": metadata["annotations"]},
             "container": container,
             "serviceAccountName": settings.events_service_account,
+            **safe,
         },
         "replicas": 1,
         "eventBusName": settings.events_event_bus,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flowc.deployment import pods
+from flowc.deployment import pods, profile
 from flowc.merging import kubernetes, retries
 from flowc.runtime import SCRIPT, safe_json
 from flowc.targets.argo.retries import DEFAULT_DEADLINE, attempt, deadline, retry_strategy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from flowc.ir import Step
     from flowc.settings import Settings
@@ -57,9 +57,21 @@ def pod(step: Step, settings: Settings) -> Pod:
         "tolerations": pods.tolerations(asked),
         "serviceAccountName": asked["service_account"] if asked["service_account"] != settings.service_account else None,
         "volumes": pods.volumes(asked),
-        "podSpecPatch": safe_json({"imagePullSecrets": [{"name": name} for name in pull_secrets]}) if pull_secrets else None,
+        "podSpecPatch": pod_spec_patch(settings, pull_secrets) if pull_secrets else None,
     }
     return Pod(pods.given(container), pods.given(template))
+
+
+def pod_spec_patch(settings: Settings, pull_secrets: Sequence[str] = (), *, executors: Sequence[str] = ("wait",)) -> str | None:
+    """What no field of a template says: Secrets for the image; and with a profile, that Argo's own containers keep to it too.
+
+    `executors` are Argo's, beside its `init`: a patch of a container that a pod lacks would be a container without an image.
+    """
+    found: dict[str, Any] = {"imagePullSecrets": [{"name": name} for name in pull_secrets]}
+    if profile.restricted(settings):
+        found["initContainers"] = [{"name": "init", "securityContext": profile.of_container(settings)}]
+        found["containers"] = [{"name": name, "securityContext": profile.of_container(settings)} for name in executors]
+    return safe_json(pods.given(found)) if pods.given(found) else None
 
 
 def _difference(mine: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:

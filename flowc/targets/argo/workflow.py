@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flowc import merging, runtime
-from flowc.deployment import events, gangs, names, parameters, pods
+from flowc.deployment import events, gangs, names, parameters, pods, profile
 from flowc.deployment.code import Delivery
 from flowc.graph import Graph, Node
 from flowc.ir import Flow, Step
@@ -34,7 +34,7 @@ def values(flow: Flow, graph: Graph, settings: Settings, delivery: Delivery) -> 
         "arguments": parameters.arguments(flow) + events.event_parameters(flow, settings),
         "workflow_metadata": metadata.workflow_metadata(flow, settings),
         "pod_metadata": metadata.pod_metadata(flow, settings),
-        "defaults": _defaults(delivery),
+        "defaults": _defaults(settings, delivery),
         "container": {
             "image": settings.image,
             "command": ["python", runtime.SCRIPT],
@@ -62,13 +62,19 @@ def _spec(name: str, settings: Settings, delivery: Delivery, on_exit: str | None
         priority=settings.workflow_priority,
         activeDeadlineSeconds=settings.workflow_timeout,
         imagePullSecrets=[{"name": name} for name in settings.image_pull_secrets],
+        securityContext=profile.of_pod(settings),
         volumes=_volumes(settings, delivery),
     )
 
 
-def _defaults(delivery: Delivery) -> dict[str, Any]:
+def _defaults(settings: Settings, delivery: Delivery) -> dict[str, Any]:
     inputs = _given(artifacts=list(delivery.artifacts))
-    return _given(metadata=step_pod.default_metadata(), activeDeadlineSeconds=retries.DEFAULT_DEADLINE, inputs=inputs)
+    return _given(
+        metadata=step_pod.default_metadata(),
+        activeDeadlineSeconds=retries.DEFAULT_DEADLINE,
+        inputs=inputs,
+        podSpecPatch=step_pod.pod_spec_patch(settings),
+    )
 
 
 def _container(settings: Settings, delivery: Delivery) -> dict[str, Any]:
@@ -77,6 +83,7 @@ def _container(settings: Settings, delivery: Delivery) -> dict[str, Any]:
         imagePullPolicy=settings.image_pull_policy,
         envFrom=pods.default_env_from(settings),
         resources=pods.default_resources(),
+        securityContext=profile.of_container(settings),
         terminationMessagePolicy="FallbackToLogsOnError",
         volumeMounts=_mounts(settings, delivery),
     )
@@ -85,12 +92,12 @@ def _container(settings: Settings, delivery: Delivery) -> dict[str, Any]:
 def _volumes(settings: Settings, delivery: Delivery) -> list[Mapping[str, Any]]:
     claim = settings.datastore_claim
     shared = [{"name": "datastore", "persistentVolumeClaim": {"claimName": claim}}] if claim else []
-    return [{"name": "out", "emptyDir": {}}, *delivery.volumes, *shared]
+    return [{"name": "out", "emptyDir": {}}, *profile.volumes(settings), *delivery.volumes, *shared]
 
 
 def _mounts(settings: Settings, delivery: Delivery) -> list[Mapping[str, Any]]:
     shared = [{"name": "datastore", "mountPath": settings.datastore_root}] if settings.datastore_claim and settings.datastore_root else []
-    return [{"name": "out", "mountPath": OUT}, *delivery.mounts, *shared]
+    return [{"name": "out", "mountPath": OUT}, *profile.mounts(settings), *delivery.mounts, *shared]
 
 
 def _environment(flow: Flow, settings: Settings) -> list[dict[str, Any]]:
@@ -98,6 +105,7 @@ def _environment(flow: Flow, settings: Settings) -> list[dict[str, Any]]:
     emit = f"--with=argo_workflows_internal:auto-emit-argo-events={int(settings.auto_emit_events)}"
     plain = {
         "FLOWC_RUN_ID": RUN_ID,
+        **profile.environment(settings),
         **runtime.environment(flow, settings, top=[emit]),
         "METAFLOW_PRODUCTION_TOKEN": names.production_token(flow, settings),
         "METAFLOW_KUBERNETES_WORKLOAD": "1",

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from flowc import data
-from flowc.deployment import pods, schedule
+from flowc.deployment import pods, profile, schedule
 from flowc.target import short_hash
 from flowc.targets.kubernetes.jobs import about_deployment, identity
 from flowc.targets.kubernetes.names import account, base
@@ -147,7 +147,7 @@ def _pod(flow: Flow, settings: Settings, volume: Mapping[str, Any]) -> dict[str,
         "command": ["python", "-m", "flowc.run.incluster", f"/flowc/{PLAN}"],
         "env": env,
         "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}},
-        "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},
+        "securityContext": dict(profile.CONTAINER),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": "flowc", "mountPath": "/flowc", "readOnly": True}, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
     }
@@ -155,7 +155,7 @@ def _pod(flow: Flow, settings: Settings, volume: Mapping[str, Any]) -> dict[str,
         {
             "restartPolicy": "Never",
             "serviceAccountName": account(flow, settings),
-            "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+            "securityContext": {"seccompProfile": profile.POD["seccompProfile"], **profile.of_pod(settings)},
             "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
             "volumes": [volume, {"name": "tmp", "emptyDir": {}}],
             "containers": [pods.given(container)],

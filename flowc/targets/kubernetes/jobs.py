@@ -29,7 +29,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowc import merging, runtime
-from flowc.deployment import gangs, names, pods
+from flowc.deployment import gangs, names, pods, profile
 from flowc.targets.kubernetes.names import base, label_value
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def _pod(flow: Flow, settings: Settings, delivery: Delivery) -> dict[str, Any]:
         "env": environment(flow, settings, own_attempt=True),
         "envFrom": pods.default_env_from(settings),
         "resources": pods.default_resources(),
+        "securityContext": profile.of_container(settings),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": _mounts(settings, delivery),
     }
@@ -116,6 +117,7 @@ def _pod(flow: Flow, settings: Settings, delivery: Delivery) -> dict[str, Any]:
             "restartPolicy": "Never",
             "activeDeadlineSeconds": merging.DEFAULT_TIME_LIMIT,
             "serviceAccountName": settings.service_account,
+            "securityContext": profile.of_pod(settings),
             "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
             "volumes": _volumes(settings, delivery),
             "containers": [pods.given(container)],
@@ -125,17 +127,19 @@ def _pod(flow: Flow, settings: Settings, delivery: Delivery) -> dict[str, Any]:
 
 def _volumes(settings: Settings, delivery: Delivery) -> list[Mapping[str, Any]]:
     claim = settings.datastore_claim
-    return [*delivery.volumes, *([{"name": "datastore", "persistentVolumeClaim": {"claimName": claim}}] if claim else [])]
+    shared = [{"name": "datastore", "persistentVolumeClaim": {"claimName": claim}}] if claim else []
+    return [*profile.volumes(settings), *delivery.volumes, *shared]
 
 
 def _mounts(settings: Settings, delivery: Delivery) -> list[Mapping[str, Any]]:
     root = settings.datastore_root if settings.datastore_claim else None
-    return [*delivery.mounts, *([{"name": "datastore", "mountPath": root}] if root else [])]
+    return [*profile.mounts(settings), *delivery.mounts, *([{"name": "datastore", "mountPath": root}] if root else [])]
 
 
 def environment(flow: Flow, settings: Settings, *, own_attempt: bool) -> list[dict[str, Any]]:
     """The variables of all steps, in one order. `own_attempt`: the attempt is the index's own count of failures."""
     plain = {
+        **profile.environment(settings),
         **runtime.environment(flow, settings, name="kubernetes"),
         "METAFLOW_PRODUCTION_TOKEN": names.production_token(flow, settings),
         "METAFLOW_KUBERNETES_WORKLOAD": "1",
