@@ -5,50 +5,20 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from flowc.option import Option, SettingsError, check_choice, check_integer, did_you_mean, taken, typed
 from flowc.settings import ARGO_VERSIONS
 
-Kind = Literal["text", "folder", "integer", "switch", "list", "map", "json", "pairs", "json pairs"]
-"""How a setting is written. folder: a path whose files, text by path in it, are the value; map: text by name; json: any value by name;
-pairs, json pairs: the same, but the flag takes two words.
-"""
+__all__ = [
+    "BY_KEY", "FILES", "OPTIONS", "PROJECT", "TOPICS", "Option", "Project", "SettingsError",
+    "check_choice", "check_integer", "did_you_mean", "lines", "overlaid", "parse", "project",
+]  # fmt: skip
 
 FILES = ("flowc.toml", "pyproject.toml")
 """Where settings are looked for in a folder; the first that has them counts."""
-
-
-class SettingsError(ValueError):
-    """A settings file says something that flowc cannot take; the message stands alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One setting: a field of Settings, a key of `[tool.flowc]`, a flag. Key and flag follow from the field where they are not given.
-
-    `dotted`: the names in its table have dots, so TOML must have them in quotes, lest it makes tables of them.
-    """
-
-    field: str
-    kind: Kind
-    help: str
-    flag: str = ""
-    metavar: str = ""
-    choices: tuple[str, ...] = ()
-    minimum: int | None = None
-    dotted: bool = False
-
-    @property
-    def key(self) -> str:
-        return self.field.replace("_", "-")
-
-    @property
-    def flags(self) -> str:
-        """The flag as click writes it; a switch has its negative."""
-        name = self.flag or self.key
-        return f"--{name}/--no-{name}" if self.kind == "switch" else f"--{name}"
 
 
 TOPICS: dict[str, tuple[Option, ...]] = {
@@ -128,6 +98,7 @@ TOPICS: dict[str, tuple[Option, ...]] = {
     "More objects": (
         Option("rbac", "switch", "Whether to write the ServiceAccount, Role and RoleBinding too."),
         Option("suspend_schedule", "switch", "Whether the schedule is written suspended."),
+        Option("overlays", "overlays", "Patches of the objects and pods that are written, by name: see docs/overlays.md."),
         Option("templates", "folder", "Folder of templates that extend flowc's, or stand in for them.", metavar="DIR"),
     ),
     "What the flow's text leaves open": (
@@ -157,15 +128,6 @@ TOPICS: dict[str, tuple[Option, ...]] = {
 
 OPTIONS: tuple[Option, ...] = tuple(option for options in TOPICS.values() for option in options)
 BY_KEY = {option.key: option for option in OPTIONS}
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean X?` where something known is near, else nothing."""
-    import difflib
-
-    spelled = {name.lower().replace("_", "-"): name for name in known}
-    near = difflib.get_close_matches(word.lower().replace("_", "-"), sorted(spelled), n=1)
-    return f"; did you mean {spelled[near[0]]!r}?" if near else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,9 +208,9 @@ def project(text: str, path: str, env: str | None = None) -> Project | None:
 
 def _of_project(key: str, value: Any, place: str) -> Any:
     if key != "per-file-ignores":
-        return _value(Option(key, "text" if key == "out" else "list", ""), value, place)
-    table = _typed(value, dict, f"{place}: {key}", "a table of lists of codes")
-    return {glob: _value(Option(key, "list", ""), codes, f"{place}: {glob}") for glob, codes in table.items()}
+        return taken(Option(key, "text" if key == "out" else "list", ""), value, place)
+    table = typed(value, dict, f"{place}: {key}", "a table of lists of codes")
+    return {glob: taken(Option(key, "list", ""), codes, f"{place}: {glob}") for glob, codes in table.items()}
 
 
 def overlaid(below: Any, above: Any) -> Any:
@@ -270,13 +232,13 @@ def _layers(text: str, path: str, env: str | None) -> list[_Layer] | None:
         data = tool["flowc"]
         if not isinstance(data, dict):
             raise SettingsError(f"{path}: tool.flowc is no table")
-    environments = _typed(data.pop("env", {}), dict, f"{_place(path, text, 'env')}: env", "a table of tables of settings")
+    environments = typed(data.pop("env", {}), dict, f"{_place(path, text, 'env')}: env", "a table of tables of settings")
     if env is not None and env not in environments:
         known = f"; there are {', '.join(environments)}" if environments else ""
         raise SettingsError(f"{path}: there is no environment {env!r}{did_you_mean(env, environments) or known}")
     layers = list(_split(data, (), text))
     for name, table in environments.items():
-        _typed(table, dict, f"{_place(path, text, name)}: env.{name}", "a table of settings")
+        typed(table, dict, f"{_place(path, text, name)}: env.{name}", "a table of settings")
         layers += _split(table, ("env", name), text)
     return layers
 
@@ -316,10 +278,20 @@ def _values(layer: _Layer, text: str, path: str) -> dict[str, Any]:
         if key in PROJECT and layer.target:
             raise SettingsError(f"{place}: {layer.what(key)} is about the repository, not one target")
         if key in BY_KEY:
-            found[BY_KEY[key].field] = _value(BY_KEY[key], value, f"{place}: {layer.name}" if layer.name else place)
+            found[BY_KEY[key].field] = taken(BY_KEY[key], value, f"{place}: {layer.name}" if layer.name else place)
+            if BY_KEY[key].kind == "overlays":
+                found[key] = {name: replace(each, place=_overlay(path, text, name, layer) or place) for name, each in found[key].items()}
         elif key not in PROJECT:
             raise SettingsError(f"{place}: there is no setting {key!r}{did_you_mean(key, [*BY_KEY, *PROJECT])}")
     return found
+
+
+def _overlay(path: str, text: str, name: str, layer: _Layer) -> str:
+    """`path:line` where that overlay of the layer begins, as far as it has a line that begins with its name."""
+    word = rf"['\"]?{re.escape(name)}['\"]?"
+    heads = rf"\[[^\]]*\boverlays\s*\.\s*{word}\s*[\].]|(overlays\s*\.\s*)?{word}\s*[=.]"
+    found = (number for number, line in enumerate(text.split("\n")[layer.start :], layer.start + 1) if re.match(heads, line.strip()))
+    return next((f"{path}:{number}" for number in found), "")
 
 
 def _toml() -> tuple[Any, type[ValueError]]:
@@ -336,54 +308,3 @@ def _place(path: str, text: str, key: str, layer: _Layer | None = None) -> str:
         if last == key:
             return f"{path}:{number}"
     return path
-
-
-def _value(option: Option, value: Any, place: str) -> Any:
-    where = f"{place}: {option.key}"
-    if option.kind == "switch":
-        return _typed(value, bool, where, "true or false")
-    if option.kind == "integer":
-        return check_integer(option, _typed(value, int, where, "a whole number"), where)
-    if option.kind == "list":
-        items = _typed(value, list, where, "a list of texts")
-        return tuple(_typed(item, str, where, "a list of texts") for item in items)
-    if option.kind in ("map", "pairs"):
-        table = _typed(value, dict, where, "a table of texts")
-        return {key: _typed(item, str, f"{where}.{key}", "a text") for key, item in table.items()}
-    if option.kind in ("json", "json pairs"):
-        table = _typed(value, dict, where, "a table")
-        split = next((key for key, item in table.items() if option.dotted and isinstance(item, dict) and "." not in key), None)
-        if split is not None:
-            raise SettingsError(f'{where}: put the name that starts with {split} in quotes, as in "{split}.NAME" = ...')
-        return {key: _plain(item, f"{where}.{key}") for key, item in table.items()}
-    return check_choice(option, _typed(value, str, where, "a text (in quotes)"), where)
-
-
-def _typed(value: Any, kind: type, where: str, wanted: str) -> Any:
-    # bool is an int to Python, but `max-workers = true` is a mistake
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise SettingsError(f"{where} must be {wanted}, not {value!r}")
-    return value
-
-
-def _plain(value: Any, where: str) -> Any:
-    """JSON-like data only: TOML has dates, which no decorator takes."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item, where) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item, where) for item in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise SettingsError(f"{where} must be a text, number, boolean, list or table, not a {type(value).__name__}")
-
-
-def check_choice(option: Option, value: str, where: str) -> str:
-    if option.choices and value not in option.choices:
-        raise SettingsError(f"{where} must be one of {', '.join(option.choices)}, not {value!r}{did_you_mean(value, option.choices)}")
-    return value
-
-
-def check_integer(option: Option, value: int, where: str) -> int:
-    if option.minimum is not None and value < option.minimum:
-        raise SettingsError(f"{where} must be at least {option.minimum}, not {value}")
-    return value

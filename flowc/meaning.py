@@ -10,7 +10,7 @@ from typing import Any
 from flowc import merging
 from flowc.graph import Graph, Node
 from flowc.ir import Decorator, Flow, Parameter, Step, Switch, Value
-from flowc.settings import Settings
+from flowc.settings import Overlay, Settings
 
 MERGED = ("kubernetes", "resources", "batch", "retry", "timeout", "environment")
 """Decorators that are told as what they mean together, each attribute by its own name."""
@@ -81,7 +81,10 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Maps and lists of any kind as dicts and lists, at every depth."""
+    """Maps and lists of any kind as dicts and lists, at every depth; an overlay as a settings file has it."""
+    if isinstance(value, Overlay):
+        globs = {name: list(each) for name, each in (("flows", value.flows), ("steps", value.steps)) if each}
+        return {"kind": value.kind, **globs, "patch": plain(value.patch)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value

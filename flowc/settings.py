@@ -11,6 +11,23 @@ ARGO_VERSIONS = ("3.5", "3.6", "3.7", "4.0", "4.1")
 METAFLOW_VERSION = "2.19.39"
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
+STEP_KINDS = ("Pod", "Job", "JobSet", "JobDefinition")
+"""Kinds of what is made for one step, so that an overlay may name steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """A patch of every object or pod of a kind, of the flows (globs over names; none: all) and steps (the same) that it names.
+
+    `place` says where it stands (`flowc.toml:12`), and is no part of what it means.
+    """
+
+    kind: str
+    patch: Mapping[str, Any]
+    flows: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    place: str = field(default="", compare=False, repr=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -82,6 +99,8 @@ class Settings:
     job_ttl: int | None = None
     rbac: bool = False
     suspend_schedule: bool = False
+    # any field of what is written
+    overlays: Mapping[str, Overlay] = field(default_factory=lambda: EMPTY)
     # the shape of outputs: a team's templates, text by path below templates/
     templates: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     # what the flow's text leaves open

@@ -43,7 +43,7 @@ def settings() -> str:
             shown = "" if default in (None, (), {}) else f"`{str(default).lower() if isinstance(default, bool) else default}`"
             flag = f"{option.flags} {option.metavar}".strip().replace("|", "\\|")
             choices = f" One of {', '.join(option.choices)}." if option.choices else ""
-            rows.append(f"| `{option.key}` | `{flag}` | {shown} | {option.help}{choices} |")
+            rows.append(f"| `{option.key}` | {f'`{flag}`' if flag else ''} | {shown} | {option.help}{choices} |")
         parts += [f"## {topic}", "\n".join(rows)]
     return "\n\n".join(parts) + "\n"
 

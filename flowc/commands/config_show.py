@@ -30,7 +30,7 @@ def origins(sources: Source, folder: str) -> dict[str, str]:
 
 
 def _is_table(field: str) -> bool:
-    return next(option.kind for option in config.OPTIONS if option.field == field) in ("map", "json", "pairs", "json pairs")
+    return next(option.kind for option in config.OPTIONS if option.field == field) in ("map", "json", "pairs", "json pairs", "overlays")
 
 
 def settings_text(sources: Source, folder: str, form: str, everything: bool) -> str:
@@ -79,6 +79,20 @@ KINDS: Mapping[str, dict[str, Any]] = {
     "pairs": {"type": "object", "additionalProperties": {"type": "string"}},
     "json": {"type": "object"},
     "json pairs": {"type": "object"},
+    "overlays": {
+        "type": "object",
+        "additionalProperties": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["kind", "patch"],
+            "properties": {
+                "kind": {"type": "string", "description": "What is patched: Pod, or the kind of an object that a target writes."},
+                "flows": {"type": "array", "items": {"type": "string"}, "minItems": 1, "description": "Globs over names of flows."},
+                "steps": {"type": "array", "items": {"type": "string"}, "minItems": 1, "description": "Globs over names of steps."},
+                "patch": {"type": "object", "description": "What is laid over each: a strategic merge patch."},
+            },
+        },
+    },
 }
 
 

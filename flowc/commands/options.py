@@ -40,7 +40,7 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of every setting, and which settings file counts. An option of that name that the command has itself goes first."""
     taken = {name for param in getattr(command, "__click_params__", ()) for name in param.opts}
     for option in reversed(config.OPTIONS):
-        if option.flags.partition("/")[0] not in taken:
+        if option.flags and option.flags.partition("/")[0] not in taken:
             command = _click_option(option)(command)
     isolated = click.option("--isolated", is_flag=True, help="Read no settings file.")
     env = click.option("--env", metavar="NAME", help="The environment whose [tool.flowc.env.NAME] is laid over the other settings.")
@@ -194,6 +194,12 @@ def text_of(path: str) -> str | None:
     except UnicodeDecodeError as error:
         raise PathError(f"{shown(path)} is not UTF-8, as TOML must be") from error
     return None if config.project(text, shown(path)) is None else text
+
+
+def forget() -> None:
+    """Read settings files anew from here on."""
+    for each in (text_of, _parsed, texts_below):
+        each.cache_clear()
 
 
 @lru_cache(64)

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from flowc.settings import Overlay
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -57,6 +59,9 @@ def _example(example: Example) -> Iterator[str]:
 
 def _toml(value: object) -> str:
     """A value of a setting as TOML, on one line."""
+    if isinstance(value, Overlay):
+        globs = {name: each for name, each in (("flows", value.flows), ("steps", value.steps)) if each}
+        value = {"kind": value.kind, **globs, "patch": value.patch}
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + " }"
     if isinstance(value, (list, tuple)):

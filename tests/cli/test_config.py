@@ -29,6 +29,8 @@ def _toml(option: Option) -> str:
         return f'{option.key} = {{ "a.b" = [1, {{ c = "d" }}] }}'
     if option.kind in ("map", "pairs"):
         return f'{option.key} = {{ a = "b" }}'
+    if option.kind == "overlays":
+        return f'{option.key}.a = {{ kind = "Pod", patch = {{ spec = {{ priorityClassName = "high" }} }} }}'
     if option.kind == "folder":
         return f'{option.key} = "{Path(__file__).parent / "snapshots"}"'
     return f"{option.key} = {json.dumps(option.choices[-1] if option.choices else 'text')}"
@@ -77,6 +79,9 @@ def test_reachable(option: Option) -> None:
     assert values is not None
     given = {name: texts_below(value) if option.kind == "folder" else value for name, value in values.items()}
     by_file = Settings(**given)
+    if not option.flags:  # what is too much for a flag
+        assert getattr(by_file, option.field) != getattr(Settings(), option.field)
+        return
     by_flag = _settings("--isolated", *_flags(option, values[option.field]))
     assert getattr(by_flag, option.field) == getattr(by_file, option.field) != getattr(Settings(), option.field)
     others = [field.name for field in fields(Settings) if field.name != option.field]
@@ -97,6 +102,10 @@ def test_pyproject_without_flowc_is_none() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("[overlays.a]\nkind = 'Pod'\npatsh = {}", "flowc.toml:1: overlays.a: an overlay has no 'patsh'; did you mean 'patch'?"),
+        ("[overlays.a]\nkind = 'Pod'", "flowc.toml:1: overlays.a: the overlay has no `patch`"),
+        ("[overlays.a]\nkind = 'Pod'\nsteps = []\npatch = {}", "flowc.toml:1: overlays.a: an empty list matches nothing; without the key all are meant"),
+        ("[overlays.a]\nkind = 'Sensor'\nsteps = ['x']\npatch = {}", "flowc.toml:1: overlays.a: of a Sensor there is none for a step; `steps` goes with Pod, Job, JobSet, JobDefinition"),
         ("image = 1", "flowc.toml:1: image must be a text (in quotes), not 1"),
         ('\nimagee = "x"', "flowc.toml:2: there is no setting 'imagee'; did you mean 'image'?"),
         ("max_workers = 1", "flowc.toml:1: there is no setting 'max_workers'; did you mean 'max-workers'?"),
