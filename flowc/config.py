@@ -206,6 +206,12 @@ def project(text: str, path: str, env: str | None = None) -> Project | None:
     return Project(**found)
 
 
+def environments(text: str, path: str) -> tuple[str, ...]:
+    """The names of the environments, in their order; SettingsError as `parse`."""
+    layers = _layers(text, path, None) or []
+    return tuple(layer.name.removeprefix("env.") for layer in layers if layer.name.startswith("env.") and not layer.target)
+
+
 def _of_project(key: str, value: Any, place: str) -> Any:
     if key != "per-file-ignores":
         return taken(Option(key, "text" if key == "out" else "list", ""), value, place)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from flowc import __version__
-from flowc.commands.files import make_folder, write
-from flowc.commands.options import known_target
+from flowc import __version__, config
+from flowc.commands.options import Source, known_target, text_of
+from flowc.commands.writing import make_folder, write
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 SKIPPED = {".git", ".venv", "venv", "node_modules", "__pycache__", ".tox", "build", "dist", "site-packages"}
 SETTINGS = """\
@@ -19,14 +24,19 @@ flows = {flows}
 targets = {targets}
 out = {out}
 """
+ENVIRONMENT = """
+[env.{name}]
+out = {out}
+"""
 HOOKS = """\
 repos:
   - repo: {repository}
     rev: v{version}
     hooks:
       - id: flowc-check
-      - id: flowc-compile
 """
+HOOK = "      - id: flowc-compile\n"
+HOOK_OF = "        name: flowc compile ({name})\n        args: [--env, {name}]\n"
 GITHUB = """\
 name: flows
 on: [push, pull_request]
@@ -37,26 +47,56 @@ jobs:
     runs-on: ubuntu-latest
     steps:
       - uses: actions/checkout@v4
+        with:
+          fetch-depth: 0
       - uses: actions/setup-python@v5
         with:
           python-version: "3.11"
       - run: pip install "flowc @ git+{repository}@v{version}"
       - run: flowc check --output-format github
-      - run: flowc compile --check
+{drift}      - if: github.event_name == 'pull_request'
+        env:
+          BASE: ${{{{ github.event.pull_request.base.sha }}}}
+        # 1 says that something differs
+        run: flowc diff --against "$BASE" --format markdown >> "$GITHUB_STEP_SUMMARY" || [ $? -eq 1 ]
 """
 GITLAB = """\
 flows:
   image: python:3.11
-  script:
+  rules:
+    - if: $CI_PIPELINE_SOURCE == "merge_request_event"
+    - if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH
+  before_script:
     - pip install "flowc @ git+{repository}@v{version}"
+  script:
+    - flowc check --output-format junit > flows.xml || [ $? -eq 1 ]
     - flowc check --output-format gitlab > gl-code-quality-report.json
-    - flowc compile --check
-  artifacts:
+{drift}  artifacts:
     when: always
     reports:
       codequality: gl-code-quality-report.json
+      junit: flows.xml
+
+changes:
+  image: python:3.11
+  rules:
+    - if: $CI_PIPELINE_SOURCE == "merge_request_event"
+  variables:
+    GIT_DEPTH: "0"
+  before_script:
+    - pip install "flowc @ git+{repository}@v{version}"
+  script:
+    # 1 says that something differs
+    - flowc diff --against "$CI_MERGE_REQUEST_DIFF_BASE_SHA" --format markdown > changes.md || [ $? -eq 1 ]
+    - cat changes.md
+  artifacts:
+    paths: [changes.md]
 """
-CI = {"github": (".github/workflows/flows.yml", GITHUB), "gitlab": (".gitlab-ci.yml", GITLAB), "none": ("", "")}
+CI = {
+    "github": (".github/workflows/flows.yml", GITHUB, "      - run: {command}\n"),
+    "gitlab": (".gitlab-ci.yml", GITLAB, "    - {command}\n"),
+    "none": ("", "", ""),
+}
 
 
 def _known(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[str]:
@@ -67,28 +107,29 @@ def _known(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 @click.option("--flows", multiple=True, metavar="GLOB", help="Files that hold flows. Repeatable; found by looking, where not given.")
 @click.option("-t", "--target", "targets", multiple=True, callback=_known, metavar="TARGET", help="What to compile for. Repeatable.")
 @click.option("--out", metavar="DIR", help="Folder of the outputs.")
+@click.option("--env", "environments", multiple=True, metavar="NAME", help="An environment with outputs of its own. Repeatable.")
 @click.option("--ci", type=click.Choice(sorted(CI)), help="Which CI job to write.")
 @click.option("--repository", default="https://github.com/OWNER/flowc", show_default=True, help="Where hooks and CI get flowc from.")
 @click.option("-y", "--yes", is_flag=True, help="Ask nothing: take what is found and the defaults.")
-def init_command(flows: tuple[str, ...], targets: list[str], out: str | None, ci: str | None, repository: str, yes: bool) -> None:
+def init_command(
+    flows: tuple[str, ...], targets: list[str], out: str | None, environments: tuple[str, ...], ci: str | None, repository: str, yes: bool
+) -> None:
     """Write flowc.toml, .pre-commit-config.yaml and a CI job into this folder.
 
-    What no flag gives is asked. A file that is there already is left alone.
+    What no flag gives is asked. A file that is there already is left alone; hooks and CI follow the settings file that is there.
     """
-    found = list(flows) or _patterns(_flows(os.curdir))
-    if not flows and not yes:
-        found = click.prompt("Files that hold flows (globs, by spaces)", default=" ".join(found) or "flows/**/*.py").split()
-    if not found:
-        raise click.UsageError("no file here holds a flow; name them: --flows 'flows/**/*.py'")
-    chosen = targets or (["argo"] if yes else _asked_targets())
-    folder = out or ("manifests" if yes else click.prompt("Folder of the outputs", default="manifests"))
+    settings = Source({}).settings_file(os.curdir) if any(os.path.lexists(name) for name in config.FILES) else None
+    texts: dict[str, str] = {}
+    if settings is None or os.path.dirname(settings) not in ("", os.path.abspath(os.curdir)):
+        texts["flowc.toml"] = _settings(flows, targets, out, environments, yes)
+    else:
+        print(f"flowc: {os.path.basename(settings)} is there already and is left as it is", file=sys.stderr)
+        environments = config.environments(text_of(settings) or "", os.path.basename(settings))
+    for name in environments:  # they become words of shells and of YAML
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name):
+            raise click.UsageError(f"environment {name!r}: hooks and CI take names of letters, digits, - and _ only")
     job = ci or ("none" if yes else click.prompt("CI", type=click.Choice(sorted(CI)), default="github"))
-    texts = {"flowc.toml": SETTINGS.format(flows=json.dumps(found), targets=json.dumps(chosen), out=json.dumps(folder))}
-    values = {"repository": repository, "version": __version__}
-    texts[".pre-commit-config.yaml"] = HOOKS.format(**values)
-    path, text = CI[job]
-    if path:
-        texts[path] = text.format(**values)
+    texts |= _hooks_and_ci(job, environments, {"repository": repository, "version": __version__})
     there = [path for path in texts if os.path.lexists(path)]
     new = {path: text for path, text in texts.items() if path not in there}
     for path in new:
@@ -96,7 +137,36 @@ def init_command(flows: tuple[str, ...], targets: list[str], out: str | None, ci
     write(new)
     for path in texts:
         print(f"flowc: {path} {'is there already and is left as it is' if path in there else 'written'}", file=sys.stderr)
-    print("flowc: next: flowc compile", file=sys.stderr)
+    print(f"flowc: next: {'; '.join(f'flowc compile{suffix}' for suffix in _suffixes(environments))}", file=sys.stderr)
+
+
+def _settings(flows: Sequence[str], targets: Sequence[str], out: str | None, environments: Sequence[str], yes: bool) -> str:
+    """The text of the settings file, of flags and of answers."""
+    found = list(flows) or _patterns(_flows(os.curdir))
+    if not flows and not yes:
+        found = click.prompt("Files that hold flows (globs, by spaces)", default=" ".join(found) or "flows/**/*.py").split()
+    if not found:
+        raise click.UsageError("no file here holds a flow; name them: --flows 'flows/**/*.py'")
+    chosen = targets or (["argo"] if yes else _asked_targets())
+    folder = out or ("manifests" if yes else click.prompt("Folder of the outputs", default="manifests"))
+    text = SETTINGS.format(flows=json.dumps(found), targets=json.dumps(chosen), out=json.dumps(folder))
+    return text + "".join(ENVIRONMENT.format(name=name, out=json.dumps(f"{folder}/{name}")) for name in environments)
+
+
+def _suffixes(environments: Sequence[str]) -> list[str]:
+    """What `flowc compile` needs to compile all that there is."""
+    return [f" --env {name}" for name in environments] or [""]
+
+
+def _hooks_and_ci(ci: str, environments: Sequence[str], values: Mapping[str, str]) -> dict[str, str]:
+    """The texts of pre-commit's file and of the CI job, by path; each environment is compiled and compared."""
+    hooks = [HOOK + HOOK_OF.format(name=name) for name in environments] or [HOOK]
+    texts = {".pre-commit-config.yaml": HOOKS.format(**values) + "".join(hooks)}
+    path, text, line = CI[ci]
+    if path:
+        drift = "".join(line.format(command=f"flowc compile --check{suffix}") for suffix in _suffixes(environments))
+        texts[path] = text.format(**values, drift=drift)
+    return texts
 
 
 def _asked_targets() -> list[str]:

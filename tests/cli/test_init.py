@@ -32,9 +32,40 @@ def test_a_repository_is_set_up(here: Path) -> None:
     assert [hook["id"] for hook in hooks["repos"][0]["hooks"]] == ["flowc-check", "flowc-compile"]
     steps = yaml.safe_load((here / ".github" / "workflows" / "flows.yml").read_text())["jobs"]["flows"]["steps"]
     commands = [step["run"].split() for step in steps if "run" in step][1:]
-    assert commands == [["flowc", "check", "--output-format", "github"], ["flowc", "compile", "--check"]]
-    for command in commands:
+    assert commands[:2] == [["flowc", "check", "--output-format", "github"], ["flowc", "compile", "--check"]]
+    for command in commands[:2]:
         flowc(*command[1:])
+
+
+def test_environments(here: Path) -> None:
+    """Each environment has outputs of its own, that hooks and CI compile and compare; a settings file that is there says which there are."""
+    flowc("init", "--yes", "--env", "staging", "--env", "prod", "--out", "made", "--ci", "gitlab")
+    assert 'out = "made"\n\n[env.staging]\nout = "made/staging"\n\n[env.prod]\nout = "made/prod"\n' in (here / "flowc.toml").read_text()
+    hooks = yaml.safe_load((here / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    assert [hook.get("args") for hook in hooks] == [None, ["--env", "staging"], ["--env", "prod"]]
+    job = (here / ".gitlab-ci.yml").read_text()
+    assert [line.strip() for line in job.splitlines() if "compile" in line] == [f"- flowc compile --check --env {name}" for name in ("staging", "prod")]
+    for name in ("staging", "prod"):
+        flowc("compile", "--env", name)
+    assert {path.name for path in (here / "made").iterdir()} == {"staging", "prod"}
+    (here / ".gitlab-ci.yml").unlink()
+    assert "next: flowc compile --env staging; flowc compile --env prod" in flowc("init", "--yes", "--ci", "gitlab").stderr
+    assert (here / ".gitlab-ci.yml").read_text() == job
+
+
+def test_settings_in_pyproject_stay_in_force(here: Path) -> None:
+    """Where pyproject.toml has the settings no flowc.toml is written, which would hide them."""
+    (here / "pyproject.toml").write_text('[tool.flowc]\nflows = ["flows/*.py"]\n[tool.flowc.env.test]\nout = "test"\n')
+    assert "pyproject.toml is there already" in flowc("init", "--yes").stderr
+    assert not (here / "flowc.toml").exists()
+    assert "--env, test" in (here / ".pre-commit-config.yaml").read_text()
+
+
+@pytest.mark.parametrize("name", ["a b", "$(touch x)", "-x", 'a"', ""])
+def test_names_of_environments_are_words(name: str, here: Path) -> None:
+    """What a shell or YAML would take for more than a word is refused."""
+    assert "hooks and CI take names of letters" in flowc("init", "--yes", "--env", name, code=2).stderr
+    assert not (here / "flowc.toml").exists()
 
 
 def test_what_is_there_stays(here: Path) -> None:
