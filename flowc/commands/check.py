@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowc.commands.files import PathError, Wanted, expand, load, shown, write
+from flowc.commands.files import PathError, Wanted, expand, load, shown
 from flowc.commands.options import Command, Source, given, known_target, with_settings
 from flowc.commands.session import Judged, Talk, judge, with_report
+from flowc.commands.writing import write
 from flowc.frontend.classes import NO_FLOW
 from flowc.report import printable
 

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowc.commands.files import PathError, drift, expand, load, make_folder, remove, shown, write
+from flowc.commands.files import expand, shown
 from flowc.commands.options import Command, Source, given, known_target, with_settings
+from flowc.commands.outputs import into
 from flowc.commands.session import Talk, judge, refuse_drift, with_report
+from flowc.commands.writing import alone, drift, make_folder, write
 from flowc.config import did_you_mean
+from flowc.deployment.names import workflow_name
 from flowc.output import Artifact, stream
 from flowc.target import load as load_target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from flowc.ir import Flow
 
-KUSTOMIZATION = "kustomization.yaml"
-HEAD = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n"
-
+REMEDY = "the command without --check"
 
 @click.command("compile", cls=Command, short_help="Write a flow's manifests.")
 @click.argument("flow", required=False, metavar="[FLOW.py[:NAME]]")
@@ -61,24 +62,35 @@ def compile_command(
         raise click.UsageError("name a target: --target argo (see `flowc targets`)")
     if check and output in (None, "-") and out_dir is None:
         raise click.UsageError("--check compares with what is there: name it by -o or --out-dir")
-    artifacts = _compiled(flow, target, sources, talk)
+    owner, artifacts = _compiled(flow, target, sources, talk)
     if out_dir is not None:
-        texts, stale = _folder(out_dir, artifacts, load_target(target).kubernetes)
-    else:
-        texts, stale = {output or "-": stream(artifacts)}, []
-    if check:
-        refuse_drift(drift(texts, stale), "the command without --check")
-    elif output in (None, "-") and out_dir is None:
+        _folder(out_dir, f"{target} {owner}", artifacts, kubernetes=load_target(target).kubernetes, check=check)
+    elif check:
+        refuse_drift(drift({output or "-": stream(artifacts)}, []), REMEDY)
+    elif output in (None, "-"):
         sys.stdout.buffer.write(stream(artifacts).encode())
         sys.stdout.buffer.flush()
     else:
-        if out_dir is not None:
-            make_folder(out_dir)
-        write(texts)
-        remove(stale)
+        write({output: stream(artifacts)})
 
 
-def _compiled(flow: str, target: str, sources: Source, talk: Talk) -> Sequence[Artifact]:
+def _folder(folder: str, owner: str, artifacts: Sequence[Artifact], *, kubernetes: bool, check: bool) -> None:
+    """Make the files of one flow in a folder right, or tell what differs. Another flowc that adds a flow there waits."""
+    if not check:
+        make_folder(folder)
+    with alone(folder, shared=check):
+        writings, stale = into(folder, owner, artifacts, kubernetes=kubernetes)
+        if check:
+            refuse_drift(drift({path: text for path, text in writings[-1].items() if text is not None}, stale), REMEDY)
+            return
+        for each in writings:
+            write(each)
+    if stale:
+        print(f"flowc: removed what the flow writes no more: {', '.join(shown(path) for path in stale)}", file=sys.stderr)
+
+
+def _compiled(flow: str, target: str, sources: Source, talk: Talk) -> tuple[str, Sequence[Artifact]]:
+    """The name under which the flow is deployed, and its manifests."""
     wanted = expand(flow)
     if len(wanted) != 1:
         raise click.UsageError(f"{flow} names {len(wanted)} files; compile takes one flow, or none for the repository's")
@@ -86,7 +98,8 @@ def _compiled(flow: str, target: str, sources: Source, talk: Talk) -> Sequence[A
     talk.report([judged])
     if judged.failed:
         raise click.exceptions.Exit(1)
-    return judged.compiled[0].artifacts
+    settings, _ = replace(sources, target=target).near(os.path.dirname(wanted[0].path))
+    return workflow_name(judged.checked.flows[0][0], settings), judged.compiled[0].artifacts
 
 
 def _only_one(argument: str, chosen: Mapping[str, Any]) -> Any:
@@ -102,35 +115,3 @@ def _only_one(argument: str, chosen: Mapping[str, Any]) -> Any:
                 raise click.UsageError(f"{flows[0].name} has no config {name!r}{did_you_mean(name, known)}")
 
     return accept
-
-
-def _folder(folder: str, artifacts: Sequence[Artifact], kubernetes: bool) -> tuple[dict[str, str], list[str]]:
-    """Texts by path, the list of them too where they are Kubernetes objects; and what an earlier compile of the same flow listed there."""
-    new = {artifact.file: artifact.text for artifact in artifacts}
-    listed = _listed(os.path.join(folder, KUSTOMIZATION)) if kubernetes else []
-    workflows = {_workflow(file) for file in new}
-    stale = [file for file in listed if file not in new and _workflow(file) in workflows]
-    if kubernetes:
-        new[KUSTOMIZATION] = kustomization({*new, *listed}.difference(stale))
-    return {os.path.join(folder, file): text for file, text in new.items()}, [os.path.join(folder, file) for file in stale]
-
-
-def kustomization(files: Iterable[str]) -> str:
-    """The kustomization.yaml that lists files of its folder."""
-    return HEAD + "".join(f"- {file}\n" for file in sorted(files))
-
-
-def _workflow(file: str) -> str:
-    """What stands before `.<kind>.yaml`."""
-    return file.rsplit(".", 2)[0]
-
-
-def _listed(path: str) -> list[str]:
-    """The resources of a kustomization.yaml that flowc wrote; one that holds anything else is the user's, and no place to write to."""
-    if not os.path.lexists(path):
-        return []
-    text = load(path).decode(errors="replace")
-    body = text.removeprefix(HEAD)
-    if body == text or not re.fullmatch(r"(- [a-z0-9.-]+\n)*", body):
-        raise PathError(f"{shown(path)} holds more than flowc writes; choose another --out-dir and list that folder in it")
-    return [line.removeprefix("- ") for line in body.splitlines()]

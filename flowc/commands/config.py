@@ -9,8 +9,9 @@ import sys
 import click
 
 from flowc import config
-from flowc.commands.files import PathError, above, load, shown, write
+from flowc.commands.files import PathError, above, load, shown
 from flowc.commands.options import Source, given, known_target, with_settings
+from flowc.commands.writing import write
 from flowc.config import SettingsError
 
 LIMIT = 1 << 20

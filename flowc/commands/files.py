@@ -1,4 +1,4 @@
-"""In: paths that the user gave. Out: the bytes and text there, the Reader of a flow's folder, and files written whole or not at all."""
+"""In: paths that the user gave. Out: the bytes and text there, and the Reader of a flow's folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flowc.diagnostics import Code, Diagnostic, Example
 from flowc.source import SourceFile, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 SOURCE_LIMIT = 4 << 20
 DATA_LIMIT = 16 << 20
@@ -64,9 +64,9 @@ def expand(argument: str) -> list[Wanted]:
         return [Wanted(each.path, name, each.exact) for each in expand(path)]
     if not any(sign in argument for sign in "*?["):
         return [Wanted(argument)]
-    import glob
+    from flowc.commands.matching import matching
 
-    matches = sorted(path for path in glob.glob(argument, recursive=True) if os.path.isfile(path))
+    matches = matching(argument)
     if not matches:
         raise PathError(f"{argument}: no file matches the pattern")
     return [Wanted(match, exact=False) for match in matches]
@@ -89,7 +89,7 @@ def load(path: str, limit: int = SOURCE_LIMIT) -> bytes:
             raise PathError(f"{name} is a folder; name a file, or a pattern in quotes: '{name}/**/*.py'")
         if not stat.S_ISREG(status.st_mode):
             raise PathError(f"{name} is no regular file")
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=_at_once) as file:
             data = file.read(limit + 1)
     except FileNotFoundError as error:
         raise PathError(f"{name}: there is no such file") from error
@@ -102,13 +102,27 @@ def load(path: str, limit: int = SOURCE_LIMIT) -> bytes:
     return data
 
 
+def content(path: str) -> bytes | None:
+    """The bytes of a regular file; None where nothing is there, or something else. OSError where it cannot be read."""
+    try:
+        with open(path, "rb", opener=_at_once) as file:
+            return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+    except (FileNotFoundError, IsADirectoryError):
+        return None
+
+
+def _at_once(path: str, flags: int) -> int:
+    """An opener that does not wait for the other end, should a FIFO stand there by now."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 @lru_cache(8)
 def texts_below(folder: str) -> Mapping[str, str]:
     """The files of a folder and those below it, text by posix path in it. PathError where it is none, or a file is no text."""
     if not os.path.isdir(folder):
         raise PathError(f"{shown(folder)}: there is no such folder")
     found = {}
-    for place, _, names in sorted(os.walk(folder)):
+    for place, _, names in sorted(os.walk(folder, onerror=_unlisted)):
         for name in sorted(names):
             path = os.path.join(place, name)
             try:
@@ -116,6 +130,10 @@ def texts_below(folder: str) -> Mapping[str, str]:
             except UnicodeDecodeError as error:
                 raise PathError(f"{shown(path)} is no UTF-8 text") from error
     return MappingProxyType(found)
+
+
+def _unlisted(error: OSError) -> None:
+    raise PathError(f"{shown(str(error.filename))} cannot be listed: {error.strerror}") from error
 
 
 def decode(path: str, data: bytes) -> tuple[SourceFile | None, list[Diagnostic]]:
@@ -194,90 +212,6 @@ class Folder:
 
 def _below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
-
-
-def write(files: Mapping[str, str]) -> None:
-    """Write texts by path, as `write_bytes` does."""
-    write_bytes({path: text.encode() for path, text in files.items()})
-
-
-def write_bytes(files: Mapping[str, bytes]) -> None:
-    """Write files by path, each whole or not at all, and none where one cannot be; a file that is right already is left alone.
-
-    PathError says what stood in the way. What is no regular file (/dev/stdout, a FIFO) is written straight into.
-    """
-    staged: list[tuple[str, str]] = []
-    path = ""
-    try:
-        for path, data in files.items():
-            real = os.path.realpath(path)
-            if os.path.isdir(real):
-                raise PathError(f"{shown(path)} is a folder; --out-dir writes into one")
-            if os.path.exists(real) and not os.path.isfile(real):
-                with open(real, "wb") as file:
-                    file.write(data)
-            elif not _holds(real, data):
-                staged.append((_stage(real, data), real))
-        while staged:
-            path = staged[0][1]
-            os.replace(*staged[0])
-            staged.pop(0)
-    except OSError as error:
-        raise PathError(f"{shown(path)} cannot be written: {error.strerror or error}") from error
-    finally:
-        for temporary, _ in staged:
-            os.unlink(temporary)
-
-
-def drift(files: Mapping[str, str], stale: Iterable[str]) -> list[str]:
-    """What `write` and `remove` would change, a line each; nothing is written."""
-    found = []
-    for path, text in files.items():
-        if not os.path.lexists(path):
-            found.append(f"{shown(path)} is missing")
-        elif not _holds(path, text.encode()):
-            found.append(f"{shown(path)} is not what its flow compiles to")
-    return found + [f"{shown(path)} belongs to no flow any more" for path in stale if os.path.lexists(path)]
-
-
-def make_folder(folder: str) -> None:
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise PathError(f"{shown(folder)} cannot be made: {error.strerror}") from error
-
-
-def remove(paths: Iterable[str]) -> None:
-    """Remove files; those that are gone already are no mistake. PathError where one cannot be removed."""
-    path = ""
-    try:
-        for path in paths:
-            if os.path.lexists(path):
-                os.unlink(path)
-    except OSError as error:
-        raise PathError(f"{shown(path)} cannot be removed: {error.strerror}") from error
-
-
-def _holds(path: str, data: bytes) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return file.read() == data
-    except FileNotFoundError:
-        return False
-
-
-def _stage(path: str, data: bytes) -> str:
-    """The data in a file beside the path, to be moved over it, with the permissions the path has or would get."""
-    temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{os.getpid()}")
-    with open(temporary, "wb") as file:
-        try:
-            file.write(data)
-            if os.path.exists(path):
-                os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    return temporary
 
 
 def above(folder: str) -> Iterator[str]:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowc.commands.check import named
-from flowc.commands.files import Folder, load, shown, write_bytes
+from flowc.commands.files import Folder, load, shown
 from flowc.commands.options import Command, Source, given, known_target, with_settings
 from flowc.commands.session import Judged, Talk, judge_text, with_report
+from flowc.commands.writing import write_bytes
 from flowc.fix import CODES, mend
 from flowc.frontend.classes import NO_FLOW
 
@@ -49,7 +50,7 @@ def fix_command(files: tuple[str, ...], target: str | None, show: bool, **flags:
         for path, (before, after) in texts.items():
             sys.stdout.write(difference(shown(path), before, after))
     else:
-        write_bytes({path: after for path, (_, after) in texts.items()})
+        write_bytes({path: after for path, (_, after) in texts.items()}, known={path: before for path, (before, _) in texts.items()})
     Talk(flags["output_format"], flags["color"], sys.stderr if show else sys.stdout).report(judged)
     for problem in problems:
         print(f"flowc: {problem}", file=sys.stderr)

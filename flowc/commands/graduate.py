@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowc.commands.files import Folder, PathError, expand, load, shown, write_bytes
+from flowc.commands.files import Folder, PathError, expand, load, shown
 from flowc.commands.fix import difference
 from flowc.commands.options import Source
 from flowc.commands.session import Judged, Talk, judge, judge_text, with_report
+from flowc.commands.writing import write_bytes
 from flowc.config import did_you_mean
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def graduate_command(flow: str, steps: tuple[str, ...], show: bool, output_forma
     if show:
         sys.stdout.write(difference(shown(path), before, after))
     else:
-        write_bytes({path: after})
+        write_bytes({path: after}, known={path: before})
 
 
 def _accepted(judged: Judged, talk: Talk) -> None:

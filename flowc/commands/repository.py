@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import os
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from flowc import __version__, config
-from flowc.commands.compile import KUSTOMIZATION, kustomization
-from flowc.commands.files import Folder, PathError, drift, load, make_folder, remove, shown, write
-from flowc.commands.options import text_of
+from flowc.commands.files import Folder, PathError, content, load, shown
+from flowc.commands.matching import matching
+from flowc.commands.options import forget, text_of
+from flowc.commands.outputs import KUSTOMIZATION, kustomization
 from flowc.commands.session import Judged, Talk, judge_text, refuse_drift
+from flowc.commands.writing import alone, drift, make_folder, write
 from flowc.config import Project, SettingsError
 from flowc.frontend.classes import NO_FLOW
 from flowc.target import exists as target_exists
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from flowc.commands.options import Source
 
 LOCK = "flowc.lock"
+PENDING = "pending"
+"""In a lock, the outputs that a run was about to write for the first time; a run that ends well leaves none."""
 POOL = 24
 """From so many flows on a process a core is worth its start."""
 
@@ -84,6 +87,12 @@ def compile_repository(sources: Source, talk: Talk, *, check: bool, everything: 
     `strict`: to have written or removed a file counts as a failure, as a hook before a commit needs it, also for files new to git.
     """
     repository = _repository(sources)
+    with alone(repository.root, shared=check):
+        forget()  # another flowc may have been waited for, and the settings edited meanwhile
+        _compile(_repository(sources), talk, check=check, everything=everything, strict=strict)
+
+
+def _compile(repository: Repository, talk: Talk, *, check: bool, everything: bool, strict: bool) -> None:
     files = _files(repository.root, repository.project.flows)
     before = {} if check or everything else _read_lock(repository.out)
     current = {path: entry for path in files if (entry := before.get(path)) and _is_current(repository, path, entry)}
@@ -98,18 +107,29 @@ def compile_repository(sources: Source, talk: Talk, *, check: bool, everything: 
     kept = {*texts, *(os.path.join(repository.out, path) for entry in current.values() for path in entry.outputs)}
     stale = [path for name in _known_outputs(repository.out) if (path := os.path.join(repository.out, name)) not in kept]
     if check:
-        refuse_drift(drift(texts, stale), f"`flowc compile{f' --env {sources.env}' if sources.env else ''}`")
+        env = repository.sources.env
+        refuse_drift(drift(texts, stale), f"`flowc compile{f' --env {env}' if env else ''}`")
         print(f"flowc: {len(entries)} flows are current in {shown(repository.out)}", file=sys.stderr)
         return
     changes = drift(texts, stale) if strict else []
-    for folder in sorted({os.path.dirname(path) for path in texts}):
-        make_folder(folder)
-    write(texts)
-    remove(stale)
+    _write(repository.out, texts, stale)
     counts = f"{len(made)} compiled, {len(current)} unchanged, {len(stale)} outputs removed"
     print(f"flowc: {counts} in {shown(repository.out)}", file=sys.stderr)
     if changes:
         raise click.exceptions.Exit(1)
+
+
+def _write(out: str, texts: Mapping[str, str], stale: Sequence[str]) -> None:
+    """Write outputs, remove stale ones, and then replace the lock: a run that is killed leaves one that knows of every file there."""
+    for folder in sorted({os.path.dirname(path) for path in texts}):
+        make_folder(folder)
+    lock = os.path.join(out, LOCK)
+    known = {os.path.join(out, name) for name in _known_outputs(out)}
+    coming = sorted(os.path.relpath(path, out).replace(os.sep, "/") for path in texts.keys() - known - {lock})
+    if coming:
+        before = {"flowc": __version__, "flows": {}, **_lock(out)}
+        write({lock: json.dumps({**before, PENDING: sorted({*coming, *before.get(PENDING, ())})}, indent=1) + "\n"})
+    write({**{path: text for path, text in texts.items() if path != lock}, **dict.fromkeys(stale), lock: texts[lock]})
 
 
 def flows_of(sources: Source, folder: str = os.curdir) -> list[str]:
@@ -136,10 +156,10 @@ def _files(root: str, patterns: Sequence[str]) -> list[str]:
     """The files that match, relative to the root, sorted. PathError where a pattern matches none."""
     found: set[str] = set()
     for pattern in patterns:
-        matches = {path for path in glob.glob(pattern, root_dir=root, recursive=True) if os.path.isfile(os.path.join(root, path))}
+        matches = matching(pattern, root)
         if not matches:
             raise PathError(f"flows: no file matches {pattern!r} in {shown(root)}")
-        found |= matches
+        found.update(matches)
     return sorted(path.replace(os.sep, "/") for path in found)
 
 
@@ -165,16 +185,17 @@ def _make_all(repository: Repository, files: Sequence[str]) -> list[Made]:
 
 @dataclass(frozen=True, slots=True)
 class _Recorder:
-    """A Reader that remembers what it was asked for: digests by path, None where there was no such file."""
+    """A Reader that asks once: what it was given, None for no file, stays so for all targets, whatever is edited meanwhile."""
 
     reader: Folder
     prefix: str
-    seen: dict[str, str | None] = field(default_factory=dict)
+    seen: dict[str, bytes | None]
 
     def __call__(self, path: str) -> bytes | None:
-        data = self.reader(path)
-        self.seen[os.path.normpath(os.path.join(self.prefix, path)).replace(os.sep, "/")] = None if data is None else _digest(data)
-        return data
+        name = os.path.normpath(os.path.join(self.prefix, path)).replace(os.sep, "/")
+        if name not in self.seen:
+            self.seen[name] = self.reader(path)
+        return self.seen[name]
 
 
 def _make(repository: Repository, path: str) -> Made:
@@ -182,7 +203,7 @@ def _make(repository: Repository, path: str) -> Made:
     full = os.path.join(repository.root, path)
     data = load(full)
     ignored = repository.sources.ignored(full)
-    seen: dict[str, str | None] = {}
+    seen: dict[str, bytes | None] = {path: data}
     verdicts = []
     for name in repository.project.targets:
         settings, named = replace(repository.sources, target=name).near(os.path.dirname(full))
@@ -196,7 +217,7 @@ def _make(repository: Repository, path: str) -> Made:
         for artifact in (each for compiled in judged.compiled for each in compiled.artifacts):
             _claim(owners, f"{name}/{artifact.file}", path)
             texts[f"{name}/{artifact.file}"] = artifact.text
-    read = {path: _digest(data), **seen}
+    read = {name: None if found is None else _digest(found) for name, found in seen.items()}
     outputs = {file: _digest(text.encode()) for file, text in texts.items()}
     entry = Entry(repository.fingerprint(path), read, outputs) if verdicts else None
     return Made(path, tuple(_portable(judged) for judged in verdicts), texts, entry)
@@ -252,9 +273,21 @@ def _lock(out: str) -> dict[str, Any]:
         found = json.loads(load(path, 64 << 20))
     except ValueError as error:
         raise PathError(f"{shown(path)} is no JSON; remove it, and everything is compiled anew") from error
-    if not isinstance(found, dict) or not isinstance(found.get("flows"), dict):
+    if not _is_lock(found):
         raise PathError(f"{shown(path)} is no lock of flowc; remove it, and everything is compiled anew")
-    return found
+    return dict(found)
+
+
+def _is_lock(found: Any) -> bool:
+    """Whether data has the shape of a lock, as deep as it is read."""
+    if not isinstance(found, dict) or not isinstance(found.get("flows"), dict) or not _are_texts(found.get(PENDING, [])):
+        return False
+    entries = [*found["flows"].values()]
+    return all(isinstance(each, dict) and all(isinstance(each.get(key), dict) for key in ("read", "outputs")) for each in entries)
+
+
+def _are_texts(found: Any) -> bool:
+    return isinstance(found, list) and all(isinstance(each, str) for each in found)
 
 
 def _read_lock(out: str) -> dict[str, Entry]:
@@ -262,13 +295,15 @@ def _read_lock(out: str) -> dict[str, Entry]:
     found = _lock(out)
     if found.get("flowc") != __version__:
         return {}
-    return {path: Entry(one["settings"], one["read"], one["outputs"]) for path, one in found["flows"].items()}
+    return {path: Entry(str(one.get("settings")), one["read"], one["outputs"]) for path, one in found["flows"].items()}
 
 
 def _known_outputs(out: str) -> list[str]:
     """What the lock says that flowc wrote, below `out`: only that is ever removed."""
-    found = _lock(out).get("flows", {})
-    files = {file for entry in found.values() for file in entry["outputs"]}
+    found = _lock(out)
+    if not found:
+        return []
+    files = {file for entry in found["flows"].values() for file in entry["outputs"]} | set(found.get(PENDING, ()))
     folders = {os.path.dirname(file) for file in files}
     listed = {f"{folder}/{KUSTOMIZATION}" for folder in folders if os.path.exists(os.path.join(out, folder, KUSTOMIZATION))}
     return sorted(file for file in files | listed if not os.path.isabs(file) and os.pardir not in file.split("/"))
@@ -280,7 +315,7 @@ def _digest(data: bytes) -> str:
 
 def _digest_of(path: str) -> str | None:
     try:
-        with open(path, "rb") as file:
-            return _digest(file.read())
+        data = content(path)
     except OSError:
         return None
+    return None if data is None else _digest(data)

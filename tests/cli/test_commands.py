@@ -47,7 +47,7 @@ def test_compile_to_a_folder(here: Path) -> None:
     folder = here / "k8s" / "base"
     listed = yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
     assert len(listed) == 2
-    assert sorted([*listed, "kustomization.yaml"]) == sorted(path.name for path in folder.iterdir())
+    assert sorted([*listed, "flowc.outputs", "kustomization.yaml"]) == sorted(path.name for path in folder.iterdir())
     flowc("compile", "hello.py", "-t", "argo", "--out-dir", "k8s/base")
     both = yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
     assert both == sorted(both)
@@ -56,7 +56,7 @@ def test_compile_to_a_folder(here: Path) -> None:
     flowc("compile", "cron.py", "-t", "argo", "--out-dir", "k8s/base")
     left = yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
     assert len(left) == 2
-    assert sorted([*left, "kustomization.yaml"]) == sorted(path.name for path in folder.iterdir())
+    assert sorted([*left, "flowc.outputs", "kustomization.yaml"]) == sorted(path.name for path in folder.iterdir())
 
 
 def test_a_kustomization_of_the_user_is_left_alone(here: Path) -> None:

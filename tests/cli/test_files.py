@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from flowc.commands import files
-from flowc.commands.files import DATA_LIMIT, SOURCE_LIMIT, Folder, PathError, Wanted, above, decode, expand, load, shown, write
+from flowc.commands import writing
+from flowc.commands.files import DATA_LIMIT, SOURCE_LIMIT, Folder, PathError, Wanted, above, decode, expand, load, shown
+from flowc.commands.writing import write
 
 
 @pytest.fixture(autouse=True)
@@ -179,7 +180,7 @@ def test_write_survives_an_interrupt(here: Path, monkeypatch: pytest.MonkeyPatch
     def interrupt(*_: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(files.os, "replace", interrupt)
+    monkeypatch.setattr(writing.os, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write({"a.yaml": "new", "b.yaml": "new"})
     assert {path.name: path.read_text() for path in here.iterdir()} == {"a.yaml": "old"}
