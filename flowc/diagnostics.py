@@ -57,13 +57,20 @@ class Code:
             raise ValueError(f"diagnostic code {self.id} is declared twice")
         REGISTRY[self.id] = self
 
-    def __reduce__(self) -> tuple[Callable[[str], Code], tuple[str]]:
-        """Codes are compared by identity, also those that come back from another process."""
-        return _registered, (self.id,)
+    def __reduce__(self) -> tuple[Callable[[str, str, str, Severity], Code], tuple[str, str, str, Severity]]:
+        """Codes are compared by identity, also those that come back from another process, where the module that declares them is loaded."""
+        return told, (self.id, self.title, self.why, self.severity)
 
 
-def _registered(code_id: str) -> Code:
-    return REGISTRY[code_id]
+def told(code_id: str, title: str, why: str, severity: Severity) -> Code:
+    """The code as another process or an earlier run told of it: the one declared here, or one that is good for reports alone."""
+    if code_id in REGISTRY:
+        return REGISTRY[code_id]
+    code = object.__new__(Code)
+    nothing = Example({})
+    for name, value in {"id": code_id, "title": title, "why": why, "severity": severity, "bad": nothing, "good": nothing}.items():
+        object.__setattr__(code, name, value)
+    return code
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowc import data
-from flowc.diagnostics import Diagnostic
-from flowc.graph import Graph
-from flowc.ir import Flow
-from flowc.settings import Settings
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+    from flowc.diagnostics import Diagnostic
+    from flowc.graph import Graph
+    from flowc.ir import Flow
+    from flowc.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,15 @@ def load(name: str) -> Target:
     if place is not None and (folder := Path(place).parent) not in data.PLUGINS:
         data.PLUGINS.append(folder)
     return target
+
+
+def places(name: str) -> list[str]:
+    """The folders, or the file, of the package that brings a target which is none of flowc's own; none for those."""
+    from importlib.util import find_spec
+
+    modules = [] if name in own() else [each.value.partition(":")[0] for each in _plugins() if each.name == name]
+    specs = [spec for module in modules if (spec := find_spec(module.partition(".")[0])) is not None]
+    return [place for spec in specs for place in (spec.submodule_search_locations or [spec.origin or ""])]
 
 
 def own() -> list[str]:
