@@ -110,7 +110,7 @@ def _container(role: str, step: Step, settings: Settings, args: Sequence[str], s
             "resources": pods.resources(step),
             "securityContext": profile.of_container(settings, asked),
             "terminationMessagePolicy": "FallbackToLogsOnError",
-            "volumeMounts": [*shared.mounts, *pods.mounts(asked)],
+            "volumeMounts": list({each["mountPath"]: each for each in [*shared.mounts, *pods.mounts(asked)]}.values()),
         }
     )
 

@@ -24,13 +24,17 @@ def manifest(plan: Mapping[str, Any], step: str) -> Object:
 
 
 def merged(shared: Any, own: Any) -> Any:
-    """`own` laid over `shared`: mappings by key, lists of named things (containers, variables, volumes) by name; else `own` counts."""
+    """`own` laid over `shared`: mappings by key, lists of named things (containers, variables, volumes) by name; else `own` counts.
+
+    Mounts are told apart by their path, as Kubernetes does: a volume may appear at several.
+    """
     if isinstance(shared, dict) and isinstance(own, dict):
         return {**shared, **{key: merged(shared[key], value) if key in shared else value for key, value in own.items()}}
-    if _named(shared) and _named(own):
-        mine, known = {item["name"]: item for item in own}, {item["name"] for item in shared}
-        both = [_over(item, mine[item["name"]]) if item["name"] in mine else item for item in shared]
-        return both + [item for item in own if item["name"] not in known]
+    key = next((key for key in ("mountPath", "name") if _keyed(shared, key) and _keyed(own, key)), None)
+    if key:
+        mine, known = {item[key]: item for item in own}, {item[key] for item in shared}
+        both = [_over(item, mine[item[key]]) if item[key] in mine else item for item in shared]
+        return both + [item for item in own if item[key] not in known]
     return own
 
 
@@ -39,8 +43,8 @@ def _over(shared: Object, own: Object) -> Any:
     return own if "value" in own or "valueFrom" in own else merged(shared, own)
 
 
-def _named(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) and "name" in item for item in value)
+def _keyed(value: Any, key: str) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) and key in item for item in value)
 
 
 def pods(job: Object) -> Iterator[Object]:

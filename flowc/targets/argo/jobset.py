@@ -50,8 +50,7 @@ def gang(step: Step, flow: Flow, settings: Settings, args: Sequence[str], shared
         "manifest": _text(manifest),
     }
     account = step_pod.pod(step, settings).template.get("serviceAccountName")
-    # the pod that makes the JobSet is Argo's own, and has no `wait`
-    patch = step_pod.pod_spec_patch(settings, executors=("main",))
+    patch = step_pod.pod_spec_patch(settings, resource=True)
     fields = {"retryStrategy": retry_strategy(step), "serviceAccountName": account, "podSpecPatch": patch}
     return Gang(resource, {name: value for name, value in fields.items() if value})
 

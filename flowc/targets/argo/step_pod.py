@@ -62,15 +62,18 @@ def pod(step: Step, settings: Settings) -> Pod:
     return Pod(pods.given(container), pods.given(template))
 
 
-def pod_spec_patch(settings: Settings, pull_secrets: Sequence[str] = (), *, executors: Sequence[str] = ("wait",)) -> str | None:
+def pod_spec_patch(settings: Settings, pull_secrets: Sequence[str] = (), *, resource: bool = False) -> str | None:
     """What no field of a template says: Secrets for the image; and with a profile, that Argo's own containers keep to it too.
 
-    `executors` are Argo's, beside its `init`: a patch of a container that a pod lacks would be a container without an image.
+    `resource`: of a pod that makes an object. It has no `wait`, and a patch of a container that a pod lacks would be a container
+    without an image; its `main` is Argo's, and its `init` writes the object's manifest to /tmp.
     """
     found: dict[str, Any] = {"imagePullSecrets": [{"name": name} for name in pull_secrets]}
     if profile.restricted(settings):
-        found["initContainers"] = [{"name": "init", "securityContext": profile.of_container(settings)}]
-        found["containers"] = [{"name": name, "securityContext": profile.of_container(settings)} for name in executors]
+        writes = {"volumeMounts": profile.mounts(settings)} if resource else {}
+        found["initContainers"] = [{"name": "init", "securityContext": profile.of_container(settings), **writes}]
+        found["containers"] = [{"name": "main" if resource else "wait", "securityContext": profile.of_container(settings)}]
+        found["volumes"] = profile.volumes(settings) if resource else []
     return safe_json(pods.given(found)) if pods.given(found) else None
 
 
