@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 class Document:
     """One object to write: a template under templates/, the values for it, the schema under schemas/ that judges it.
 
-    `file` is its name in a folder of outputs (`hello.workflowtemplate.yaml`).
+    `file` is its name in a folder of outputs (`hello.workflowtemplate.yaml`). `overlaid`: the target itself has laid overlays over it.
     """
 
     template: str
     values: Mapping[str, Any]
     schema: str
     file: str
+    overlaid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,14 @@ class Lowered:
 class Part:
     """A piece of the output that a step gave rise to, for people to read: where it stands (`spec.templates[train]` of `file`), and it.
 
-    `step` is None for what belongs to the flow as a whole. What a piece holds of other steps is left out of it.
+    `step` is None for what belongs to the flow as a whole. What a piece holds of other steps is left out of it. `json`: it is JSON there.
     """
 
     step: str | None
     file: str
     place: str
     value: Any
+    json: bool = False
 
 
 Objects = Mapping[str, Mapping[str, Any]]
@@ -83,6 +85,7 @@ class Target:
     lower: Callable[[Flow, Graph, Settings], Lowered]
     rules: Callable[[Flow, Sequence[Mapping[str, Any]], Settings], Sequence[Diagnostic]]
     kubernetes: bool = True
+    kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     parts: Callable[[Flow, Graph, Settings, Objects], Iterable[Part]] = whole
 
 

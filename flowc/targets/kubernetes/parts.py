@@ -26,8 +26,8 @@ def parts(_flow: Flow, graph: Graph, _settings: Settings, objects: Objects) -> I
             continue
         plan = json.loads(held[PLAN])
         rest = {key: item for key, item in plan.items() if key not in ("steps", "jobs")}
-        yield Part(None, file, f"data[{PLAN}]", rest)
+        yield Part(None, file, f"data[{PLAN}]", rest, json=True)
         for name in graph.order:
             for group in ("steps", "jobs"):
                 if name in plan[group]:
-                    yield Part(name, file, f"data[{PLAN}].{group}[{name}]", plan[group][name])
+                    yield Part(name, file, f"data[{PLAN}].{group}[{name}]", plan[group][name], json=True)

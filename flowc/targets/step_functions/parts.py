@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flowc.deployment import batch
@@ -38,11 +39,11 @@ def parts(flow: Flow, graph: Graph, settings: Settings, objects: Objects) -> Ite
             yield from _states(file, "States", properties["Definition"], owners)
             definitions += [Part(step, file, f"Resources.{name}", resources[name]) for name in steps for step in steps[name]]
         elif "States" in value:
-            yield Part(None, file, "", _bare(value))
-            yield from _states(file, "States", value, owners)
+            yield Part(None, file, "", _bare(value), json=True)
+            yield from (replace(part, json=True) for part in _states(file, "States", value, owners))
         else:
             logical = file.removeprefix(f"{machine}.").removesuffix(".json")
-            definitions += [Part(step, file, "", value) for step in steps.get(logical, [None])]
+            definitions += [Part(step, file, "", value, json=True) for step in steps.get(logical, [None])]
     yield from definitions
 
 
