@@ -59,7 +59,7 @@ def merged(original: Mapping[str, Any], patch: Mapping[str, Any], shape: Shape, 
     """The object with the patch laid over it; neither is changed. PatchError where the patch is none."""
     if DIRECTIVE in patch:
         if patch[DIRECTIVE] == "replace":
-            return _bare({key: value for key, value in patch.items() if key != DIRECTIVE})
+            return dict(_bare({key: value for key, value in patch.items() if key != DIRECTIVE}))
         if patch[DIRECTIVE] == "delete":
             return {}
         raise PatchError(f"{_at(path, DIRECTIVE)} is {patch[DIRECTIVE]!r}; there are 'delete' and 'replace'")

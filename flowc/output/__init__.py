@@ -14,10 +14,13 @@ from flowc.output.validate import violations
 from flowc.settings import EMPTY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from flowc.deployment.overlays import Result
     from flowc.ir import Flow
     from flowc.target import Document
+
+    Overlaid = Callable[[Document, Mapping[str, Any]], Result]
 
 __all__ = ["Artifact", "Written", "stream", "write"]
 
@@ -78,8 +81,8 @@ class Written:
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def write(documents: Sequence[Document], flow: Flow, own: Mapping[str, str] = EMPTY) -> Written:
-    """Render, judge and dump every document, by a team's `own` templates where there are any.
+def write(documents: Sequence[Document], flow: Flow, own: Mapping[str, str] = EMPTY, overlaid: Overlaid | None = None) -> Written:
+    """Render, judge and dump every document, by a team's `own` templates where there are any; `overlaid` is judged once more.
 
     OutputBug where flowc itself (or such a template) went wrong: an object that its schema refuses, too.
     """
@@ -94,13 +97,22 @@ def write(documents: Sequence[Document], flow: Flow, own: Mapping[str, str] = EM
             message = f"a text of this flow has `{shown}`, half of a surrogate pair, which no file can hold"
             found.append(Diagnostic(NOT_TEXT, message, flow.span, help="write the character itself, or keep bytes as base64"))
             continue
-        value = parse(rendered, f"templates/{document.template}")
-        wrong = violations(document.schema, value)
-        if wrong:
-            listed = "; ".join(f"{path or 'the object'}: {what}" for path, what in wrong[:_SHOWN])
-            raise OutputBug(f"{document.file}: refused by schemas/{document.schema}: {listed}")
+        value = _judged(document, parse(rendered, f"templates/{document.template}"))
+        if overlaid is not None:
+            laid = overlaid(document, value)
+            found += laid.diagnostics
+            value = _judged(document, laid.value)
         artifacts.append(Artifact(document.file, value, as_json(value) if document.file.endswith(".json") else dump(value)))
     return Written(tuple(artifacts), tuple(found))
+
+
+def _judged(document: Document, value: dict[str, Any]) -> dict[str, Any]:
+    """The value, which its schema takes."""
+    wrong = violations(document.schema, value)
+    if wrong:
+        listed = "; ".join(f"{path or 'the object'}: {what}" for path, what in wrong[:_SHOWN])
+        raise OutputBug(f"{document.file}: refused by schemas/{document.schema}: {listed}")
+    return value
 
 
 def as_json(value: Mapping[str, Any]) -> str:

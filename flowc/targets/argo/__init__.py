@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flowc.target import Target
+from flowc.targets.argo import jobset
 from flowc.targets.argo.lower import check, lower
 from flowc.targets.argo.parts import parts
 from flowc.targets.argo.rules import rules
@@ -14,4 +15,23 @@ TARGET = Target(
     lower=lower,
     rules=rules,
     parts=parts,
+    kinds={
+        "Pod": (),
+        "JobSet": jobset.FIXED,
+        "WorkflowTemplate": (
+            "spec.entrypoint",
+            "spec.onExit",
+            "spec.arguments",
+            "spec.templateDefaults.container.command",
+            "spec.templateDefaults.inputs",
+            *(f"spec.templates.*.{field}" for field in ("name", "dag", "steps", "inputs", "outputs", "resource", "retryStrategy.retries")),
+            *(f"spec.templates.*.container.{field}" for field in ("command", "args")),
+        ),
+        "CronWorkflow": ("spec.workflowSpec.workflowTemplateRef",),
+        "Sensor": ("spec.dependencies", "spec.triggers"),
+        "ConfigMap": ("data", "binaryData", "immutable"),
+        "ServiceAccount": (),
+        "Role": ("rules.*",),
+        "RoleBinding": ("roleRef", "subjects.*"),
+    },
 )

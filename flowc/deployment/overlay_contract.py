@@ -1,0 +1,122 @@
+"""In: an object before and after a patch. Out: what the patch changed that the run needs, as the end of a sentence; else nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from flowc.settings import Settings
+
+ALWAYS = ("apiVersion", "kind", "metadata.name", "metadata.namespace", "metadata.generateName")
+MARKS = ("metaflow/", "flowc/", "app.kubernetes.io/")
+"""Beginnings of the labels and annotations by which flowc and Metaflow find what they made."""
+VARIABLES = ("FLOWC_", "METAFLOW_", "ARGO_", "MF_", "UBF_", "JOBSET_")
+Object = Mapping[str, Any]
+
+
+def of_object(before: Object, after: Object, fixed: Sequence[str] = ()) -> str:
+    """Of an object of Kubernetes: its name and namespace, its marks, and all that stands at the paths `fixed`."""
+    if "namespace" not in before.get("metadata", {}) and "namespace" in _map(after.get("metadata")):
+        return "sets metadata.namespace, which is the setting `namespace`: other objects name it too"
+    return changed(before, after, (*ALWAYS, *fixed)) or marks(before, after)
+
+
+def changed(before: Object, after: Object, fixed: Sequence[str]) -> str:
+    """The first of the paths that had something which is not there any more, or not as it was. `*` is each item or field.
+
+    Items that have a name are known by it, others by what they are: more of them may be added.
+    """
+    for path in fixed:
+        now = dict(_at(after, path.split(".")))
+        for place, value in _at(before, path.split(".")):
+            if place not in now:
+                return f"removes {place}, which the run needs"
+            if now[place] != value:
+                return f"changes {place}, which the run needs as it is"
+    return ""
+
+
+def _at(value: Any, path: Sequence[str], place: str = "") -> Iterator[tuple[str, Any]]:
+    if not path:
+        yield place, value
+    elif path[0] != "*":
+        if isinstance(value, Mapping) and path[0] in value:
+            yield from _at(value[path[0]], path[1:], f"{place}.{path[0]}".lstrip("."))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _at(item, path[1:], f"{place}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            known = item.get("name") if isinstance(item, Mapping) else None
+            yield from _at(item, path[1:], f"{place}[{known or json.dumps(item, default=dict)}]")
+
+
+def marks(before: Any, after: Any) -> str:
+    """Labels and annotations of flowc's own and Metaflow's, at any depth, that are not as they were."""
+    if not isinstance(before, Mapping):
+        return ""
+    for key, value in before.items():
+        now = after.get(key) if isinstance(after, Mapping) else None
+        if key in ("labels", "annotations") and isinstance(value, Mapping):
+            for mark in (mark for mark in value if mark.startswith(MARKS)):
+                if not isinstance(now, Mapping) or now.get(mark) != value[mark]:
+                    return f"changes the {key[:-1]} {mark}, by which flowc and Metaflow find what they made"
+        elif isinstance(value, Mapping) and (found := marks(value, now)):
+            return found
+    return ""
+
+
+def of_pod(before: Object, after: Object, main: str, settings: Settings) -> str:
+    """Of a pod template: that it runs the task, with flowc's variables and volumes, once."""
+    about, now = _map(after.get("metadata")), _map(after.get("spec"))
+    named = next((key for key in ("name", "generateName", "namespace") if key in about), None)
+    if named:
+        return f"sets metadata.{named} of a pod, which its engine gives it"
+    spec = before.get("spec", {})
+    whole = changed(before, after, ("spec.restartPolicy",)) or marks(before.get("metadata", {}), about)
+    container, changed_to = _named(spec.get("containers"), main), _named(now.get("containers"), main)
+    return whole or of_container(container, changed_to, main, settings) or volumes(spec, now)
+
+
+def of_container(before: Object, after: Object, main: str, settings: Settings) -> str:
+    """Of the container that runs the task: its command, variables and mounts. One that is not there before is no concern."""
+    if before and not after:
+        return f"removes the container {main}, which runs the task"
+    for field in ("command", "args"):
+        if before.get(field) != after.get(field):
+            return f"changes `{field}` of the container main, which is how a task runs"
+    now = {each.get("name"): each for each in _maps(after.get("env"))}
+    for each in before.get("env", ()):
+        name = each["name"]
+        if name.startswith(VARIABLES) and name not in settings.environment and now.get(name) != each:
+            return f"changes the variable {name}, which flowc sets"
+    for field, what in (("volumeMounts", "the mount"), ("envFrom", "the source of variables")):
+        lost = next((each for each in before.get(field, ()) if each not in _maps(after.get(field))), None)
+        if lost is not None:
+            shown = lost.get("mountPath") or json.dumps(lost)
+            return f"drops or changes {what} {shown}, which flowc writes" + ("; `envFrom` is replaced whole" if field == "envFrom" else "")
+    return ""
+
+
+def volumes(before: Object, after: Object) -> str:
+    """Volumes that flowc writes stay what they are; an emptyDir may be of another size or medium."""
+    now = {each.get("name"): each for each in _maps(after.get("volumes"))}
+    for each in before.get("volumes", ()):
+        made = now.get(each["name"], {})
+        if not ("emptyDir" in each and "emptyDir" in made) and made != each:
+            return f"removes or changes the volume {each['name']}, which flowc writes"
+    return ""
+
+
+def _named(containers: Any, name: str) -> Object:
+    return next((each for each in _maps(containers) if each.get("name") == name), {})
+
+
+def _map(value: Any) -> Object:
+    """What a patch left there, as far as it is of the right kind: the schema says what is wrong with the rest."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _maps(value: Any) -> list[Object]:
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, (list, tuple)) else []
