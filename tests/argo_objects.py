@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from flowc.deployment.validate import violations
 from flowc.diagnostics import OutputBug, Severity
 from flowc.ir import Flow, NoNext, Step
-from flowc.output.validate import violations
 from flowc.settings import Settings
 from flowc.source import SourceFile, Span
 from flowc.targets.argo.rules import rules

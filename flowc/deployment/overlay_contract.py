@@ -109,6 +109,25 @@ def volumes(before: Object, after: Object) -> str:
     return ""
 
 
+def refused(pod: Object) -> str:
+    """What the API server would say of a pod template, beyond its schema, that a patch easily brings about."""
+    spec = _map(pod.get("spec"))
+    there = {each.get("name") for each in _maps(spec.get("volumes"))}
+    for container in (*_maps(spec.get("containers")), *_maps(spec.get("initContainers"))):
+        where = f"container {container.get('name')}"
+        lost = next((each for each in _maps(container.get("volumeMounts")) if each.get("name") not in there), None)
+        if lost is not None:
+            return f"{where} mounts the volume {lost.get('name')}, which the pod does not have"
+        both = next((each for each in _maps(container.get("env")) if {"value", "valueFrom"} <= each.keys()), None)
+        if both is not None:
+            return f"{where} has the variable {both.get('name')} with both value and valueFrom; delete one: {{ \"$patch\" = \"delete\" }}"
+        paths = [each.get("mountPath") for each in _maps(container.get("volumeMounts"))]
+        twice = next((path for path in paths if paths.count(path) > 1), None)
+        if twice is not None:
+            return f"{where} mounts two volumes at {twice}"
+    return ""
+
+
 def _named(containers: Any, name: str) -> Object:
     return next((each for each in _maps(containers) if each.get("name") == name), {})
 

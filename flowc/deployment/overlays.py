@@ -17,6 +17,7 @@ from flowc.deployment import overlay_contract as contract
 from flowc.deployment import strategic
 from flowc.deployment.samples import sample
 from flowc.deployment.strategic import PatchError, Shape
+from flowc.deployment.validate import violations
 from flowc.diagnostics import Code, Diagnostic, Example
 from flowc.ir import Flow
 from flowc.settings import Overlay, Settings
@@ -24,6 +25,7 @@ from flowc.source import Span
 
 KUBERNETES = "kubernetes/1.33.json"
 POD = "Pod"
+_SHOWN = 5
 Object = dict[str, Any]
 Patch = tuple[str, Overlay, Mapping[str, Any]]
 Guard = Callable[[Object, Object], str]
@@ -74,7 +76,7 @@ UNMERGEABLE = Code(
     bad=_example(Overlay(POD, {"spec": {"volumes": [{"emptyDir": {}}]}}), line=4),
     good=_example(Overlay(POD, {"spec": {"volumes": [{"name": "scratch", "emptyDir": {}}]}})),
 )
-OWN = (BROKEN, UNKNOWN, NOWHERE, UNMERGEABLE)
+OWN = (INVALID, BROKEN, UNKNOWN, NOWHERE, UNMERGEABLE)
 """Codes that name the overlay themselves."""
 
 
@@ -107,7 +109,13 @@ def pod(flow: Flow, settings: Settings, step: str | None, template: Mapping[str,
         return contract.of_pod(before, after, main, settings)
 
     found = [(name, each, named_main(each.patch, main)) for name, each in meant(flow, settings, POD, step)]
-    return _laid(flow, found, template, shape_of_pod(), guard)
+    return _laid(flow, found, template, shape_of_pod(), guard, refused)
+
+
+def refused(pod: Mapping[str, Any]) -> str:
+    """Why the API server would refuse a pod template; nothing where it takes it."""
+    wrong = violations(f"{KUBERNETES}#io.k8s.api.core.v1.PodTemplateSpec", pod)
+    return "; ".join(f"{path or 'the pod'}: {what}" for path, what in wrong[:_SHOWN]) or contract.refused(pod)
 
 
 def whole(
@@ -158,8 +166,15 @@ def named_main(patch: Mapping[str, Any], main: str) -> Mapping[str, Any]:
     return {**patch, "spec": {**patch["spec"], "containers": renamed}}
 
 
-def _laid(flow: Flow, found: Iterable[Patch], value: Mapping[str, Any], shape: Shape | None, guard: Guard) -> Result:
-    """Each patch that can be merged and passes the guard, in their order; without a shape as JSON merge patches."""
+def _laid(
+    flow: Flow,
+    found: Iterable[Patch],
+    value: Mapping[str, Any],
+    shape: Shape | None,
+    guard: Guard,
+    wrong: Callable[[Object], str] = lambda _: "",
+) -> Result:
+    """Each patch that can be merged, passes the guard and leaves nothing wrong, in their order; without a shape as JSON merge patches."""
     made, diagnostics = dict(value), []
     for name, overlay, patch in found:
         try:
@@ -168,9 +183,10 @@ def _laid(flow: Flow, found: Iterable[Patch], value: Mapping[str, Any], shape: S
         except PatchError as error:
             diagnostics.append(told(flow, name, overlay, UNMERGEABLE, f"cannot be merged: {error}"))
             continue
-        problem = guard(made, after)
-        if problem:
+        if problem := guard(made, after):
             diagnostics.append(told(flow, name, overlay, BROKEN, problem))
+        elif problem := wrong(after):
+            diagnostics.append(told(flow, name, overlay, INVALID, f"gives no valid object: {problem}"))
         else:
             made = after
     return Result(made, tuple(diagnostics))

@@ -10,7 +10,7 @@ from flowc.diagnostics import Code, Diagnostic, Example, OutputBug
 from flowc.output.dump import dump
 from flowc.output.parse import parse
 from flowc.output.render import render
-from flowc.output.validate import violations
+from flowc.deployment.validate import violations
 from flowc.settings import EMPTY
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from argo_objects import BROKEN, CRON, FLOW, SENSOR, TEMPLATE, Object, judged, template
 
-from flowc.output.validate import violations
+from flowc.deployment.validate import violations
 from flowc.settings import Settings
 from flowc.targets.argo import rules_cron, rules_depends, rules_scope
 from flowc.targets.argo.rules import rules

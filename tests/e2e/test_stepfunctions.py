@@ -19,7 +19,7 @@ from e2e.runs import flowc_command
 from stepfunctions import deploy, interpreter
 from stepfunctions.runs import RUNS, Run, fault, perform
 
-from flowc.output.validate import violations
+from flowc.deployment.validate import violations
 from flowc.targets.step_functions.rules_machine import problems
 
 IN_FLIGHT = int(os.environ.get("FLOWC_SFN_IN_FLIGHT", "2"))

@@ -12,7 +12,7 @@ from kubernetes_objects import Object, container, environment, manifest, objects
 from strategies import FlowText, flows
 
 from flowc.deployment.samples import sample
-from flowc.output.validate import violations
+from flowc.deployment.validate import violations
 from flowc.run import jobs
 
 EXAMPLES = int(os.environ.get("FLOWC_EXAMPLES", "25"))

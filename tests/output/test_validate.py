@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc import data
+from flowc.deployment.validate import load, violations
 from flowc.diagnostics import OutputBug
-from flowc.output.validate import load, violations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from flowc.output.validate import violations
+from flowc.deployment.validate import violations
 from flowc.targets.step_functions import rules_size, rules_stack
 from flowc.targets.step_functions.rules_machine import problems
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from stepfunctions.generated import CHOSEN, compiled
 from strategies import FlowText, flows
 
+from flowc.deployment.validate import violations
 from flowc.diagnostics import has_errors
-from flowc.output.validate import violations
 from flowc.targets.step_functions.rules_machine import problems, states
 
 EXAMPLES = int(os.environ.get("FLOWC_EXAMPLES", "25"))

@@ -22,12 +22,13 @@ _SHOWN = 200
 def violations(schema: str, value: Mapping[str, Any]) -> list[Violation]:
     """All places where `value` breaks the schema of its kind, sorted by path.
 
-    The kind is what the object says in `kind`; objects that say none are judged by a schema named as `file.json#Kind`.
+    The kind is what the object says in `kind`; objects that say none, and parts of objects, are judged by a schema named as
+    `file.json#Kind`, where the kind may be the name of any definition.
     """
     file, _, named = schema.partition("#")
     whole = load(file)
     kind = named or value.get("kind")
-    if not isinstance(kind, str) or kind not in whole["kinds"]:
+    if not isinstance(kind, str) or (kind not in whole["kinds"] and not (named and kind in whole["definitions"])):
         return [("kind", f"is {kind!r}; schemas/{file} knows {', '.join(sorted(whole['kinds']))}")]
     errors = _validator(file, kind).iter_errors(value)
     holes = whole.get("holes", {})
@@ -61,7 +62,8 @@ def _validator(schema: str, kind: str) -> Draft7Validator:
 
     whole = load(schema)
     # no pattern here needs more than the regular expressions that compile fastest
-    return Draft7Validator({**whole["kinds"][kind], "definitions": whole["definitions"]}, pattern_options=RegexOptions())
+    judge = whole["kinds"].get(kind) or {"$ref": f"#/definitions/{kind}"}
+    return Draft7Validator({**judge, "definitions": whole["definitions"]}, pattern_options=RegexOptions())
 
 
 def _path(parts: Sequence[str | int]) -> str:
