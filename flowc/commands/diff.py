@@ -16,7 +16,7 @@ import click
 from flowc import target
 from flowc.commands.files import PathError, Wanted, expand, shown
 from flowc.commands.options import Command, Source, given, with_settings
-from flowc.commands.repository import flows_of
+from flowc.commands.project import flows_of
 from flowc.commands.session import judge
 from flowc.frontend.classes import NO_FLOW
 from flowc.meaning import Change, changes, meaning, plain

@@ -159,7 +159,7 @@ class Source:
             return ()
         from fnmatch import fnmatch
 
-        project = config.project(text, shown(settings), self.env) or config.Project()
+        project = _project(settings, self.env) or config.Project()
         relative = os.path.relpath(path, os.path.dirname(settings) or os.curdir).replace(os.sep, "/")
         return tuple(code for glob, codes in project.per_file_ignores.items() if fnmatch(relative, glob) for code in codes)
 
@@ -198,8 +198,14 @@ def text_of(path: str) -> str | None:
 
 def forget() -> None:
     """Read settings files anew from here on."""
-    for each in (text_of, _parsed, texts_below):
+    for each in (text_of, _parsed, _project, texts_below):
         each.cache_clear()
+
+
+@lru_cache(64)
+def _project(path: str, env: str | None) -> config.Project | None:
+    text = text_of(path)
+    return None if text is None else config.project(text, shown(path), env)
 
 
 @lru_cache(64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sys
@@ -12,29 +11,30 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowc import __version__, config
+from flowc import __version__
+from flowc.commands.cache import Cache, folder_of
+from flowc.commands.digests import digest
 from flowc.commands.files import Folder, PathError, content, load, shown
-from flowc.commands.matching import matching
-from flowc.commands.options import forget, text_of
+from flowc.commands.options import forget
 from flowc.commands.outputs import KUSTOMIZATION, kustomization
-from flowc.commands.session import Judged, Talk, judge_text, refuse_drift
+from flowc.commands.parallel import mapped
+from flowc.commands.project import repository as repository_of
+from flowc.commands.session import Talk, judge_text, refuse_drift
+from flowc.commands.verdicts import verdict
 from flowc.commands.writing import alone, drift, make_folder, write
-from flowc.config import Project, SettingsError
-from flowc.frontend.classes import NO_FLOW
-from flowc.target import exists as target_exists
 from flowc.target import load as load_target
-from flowc.target import names as target_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from flowc.commands.digests import Digests
     from flowc.commands.options import Source
+    from flowc.commands.project import Repository
+    from flowc.commands.verdicts import Verdict
 
 LOCK = "flowc.lock"
 PENDING = "pending"
 """In a lock, the outputs that a run was about to write for the first time; a run that ends well leaves none."""
-POOL = 24
-"""From so many flows on a process a core is worth its start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,13 @@ class Entry:
     read: Mapping[str, str | None]
     outputs: Mapping[str, str]
 
-    def is_current(self, root: str, out: str, settings: str) -> bool:
+    def is_current(self, root: str, out: str, settings: str, digests: Digests) -> bool:
         """Whether compiling again would change nothing."""
-        read = all(_digest_of(os.path.join(root, path)) == digest for path, digest in self.read.items())
-        return self.settings == settings and read and all(_digest_of(os.path.join(out, p)) == d for p, d in self.outputs.items())
+        if self.settings != settings:
+            return False
+        paths = {os.path.join(root, path): known for path, known in self.read.items()}
+        paths |= {os.path.join(out, path): known for path, known in self.outputs.items()}
+        return all(_digest_of(digests, path) == known for path, known in paths.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +59,9 @@ class Made:
     """What came of one file: the verdict for each target, outputs by path below `out`, and what the lock is to know."""
 
     path: str
-    judged: tuple[Judged, ...]
+    judged: tuple[Verdict, ...]
     texts: Mapping[str, str]
     entry: Entry | None
-
-
-@dataclass(frozen=True, slots=True)
-class Repository:
-    """The folder of the settings file, what is compiled of it, and where the outputs go (a folder that exists or not)."""
-
-    root: str
-    project: Project
-    sources: Source
-
-    @property
-    def out(self) -> str:
-        return os.path.join(self.root, self.project.out)
-
-    def fingerprint(self, path: str) -> str:
-        """A digest of the settings that count for the flow of that file."""
-        full = os.path.join(self.root, path)
-        folder = os.path.dirname(full)
-        settings = {target: replace(self.sources, target=target).near(folder)[0] for target in self.project.targets}
-        return _digest(repr((settings, self.sources.ignored(full))).encode())
 
 
 def compile_repository(sources: Source, talk: Talk, *, check: bool, everything: bool, strict: bool) -> None:
@@ -86,16 +69,15 @@ def compile_repository(sources: Source, talk: Talk, *, check: bool, everything: 
 
     `strict`: to have written or removed a file counts as a failure, as a hook before a commit needs it, also for files new to git.
     """
-    repository = _repository(sources)
-    with alone(repository.root, shared=check):
+    with alone(repository_of(sources).root, shared=check):
         forget()  # another flowc may have been waited for, and the settings edited meanwhile
-        _compile(_repository(sources), talk, check=check, everything=everything, strict=strict)
+        _compile(repository_of(sources), talk, check=check, everything=everything, strict=strict)
 
 
 def _compile(repository: Repository, talk: Talk, *, check: bool, everything: bool, strict: bool) -> None:
-    files = _files(repository.root, repository.project.flows)
+    files = repository.files()
     before = {} if check or everything else _read_lock(repository.out)
-    current = {path: entry for path in files if (entry := before.get(path)) and _is_current(repository, path, entry)}
+    current = _current(repository, {path: before[path] for path in files if path in before})
     made = [each for each in _make_all(repository, [path for path in files if path not in current]) if each.judged]
     if not made and not current:
         raise PathError(f"none of the {len(files)} files that {', '.join(repository.project.flows)} match holds a flow")
@@ -132,55 +114,25 @@ def _write(out: str, texts: Mapping[str, str], stale: Sequence[str]) -> None:
     write({**{path: text for path, text in texts.items() if path != lock}, **dict.fromkeys(stale), lock: texts[lock]})
 
 
-def flows_of(sources: Source, folder: str = os.curdir) -> list[str]:
-    """The paths of the files that the settings of a folder name as flows; SettingsError and PathError where there are none."""
-    repository = _repository(sources, folder)
-    return [os.path.join(os.path.relpath(repository.root), path) for path in _files(repository.root, repository.project.flows)]
-
-
-def _repository(sources: Source, folder: str = os.curdir) -> Repository:
-    path = sources.settings_file(folder)
-    text = None if path is None else text_of(path)
-    project = None if path is None or text is None else config.project(text, shown(path), sources.env)
-    if path is None or project is None or not project.flows:
-        where = shown(path) if path else "flowc.toml"
-        raise SettingsError(f'name a flow, or say in {where} which are compiled: flows = ["flows/**/*.py"]')
-    for name in project.targets:
-        if not target_exists(name):
-            hint = config.did_you_mean(name, target_names()) or f"; there are {', '.join(target_names())}"
-            raise SettingsError(f"{shown(path)}: targets: there is no target {name!r}{hint}")
-    return Repository(os.path.dirname(os.path.abspath(path)), project, sources)
-
-
-def _files(root: str, patterns: Sequence[str]) -> list[str]:
-    """The files that match, relative to the root, sorted. PathError where a pattern matches none."""
-    found: set[str] = set()
-    for pattern in patterns:
-        matches = matching(pattern, root)
-        if not matches:
-            raise PathError(f"flows: no file matches {pattern!r} in {shown(root)}")
-        found.update(matches)
-    return sorted(path.replace(os.sep, "/") for path in found)
+def _current(repository: Repository, entries: Mapping[str, Entry]) -> dict[str, Entry]:
+    """Those entries of the lock that compiling again would not change."""
+    fingerprints = repository.fingerprints(list(entries))
+    cache = Cache.at(folder_of(repository.root), "", len(entries))
+    found = {
+        path: entry
+        for path, entry in entries.items()
+        if entry.is_current(repository.root, repository.out, fingerprints[path], cache.digests)
+    }
+    cache.save()
+    return found
 
 
 # --- compiling ---------------------------------------------------------------------------------------------------------
 
 
-def _is_current(repository: Repository, path: str, entry: Entry) -> bool:
-    return entry.is_current(repository.root, repository.out, repository.fingerprint(path))
-
-
 def _make_all(repository: Repository, files: Sequence[str]) -> list[Made]:
-    make = partial(_make, repository)
-    if len(files) < POOL or (os.cpu_count() or 1) < 2:
-        return [make(path) for path in files]
-    from concurrent.futures import ProcessPoolExecutor
-
-    from flowc.commands.session import known_codes
-
-    known_codes()  # a diagnostic that another process found names its code
-    with ProcessPoolExecutor() as pool:
-        return list(pool.map(make, files, chunksize=max(1, len(files) // (4 * (os.cpu_count() or 1)))))
+    fingerprints = repository.fingerprints(files)
+    return mapped(partial(_make, repository), [(path, fingerprints[path]) for path in files])
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +150,9 @@ class _Recorder:
         return self.seen[name]
 
 
-def _make(repository: Repository, path: str) -> Made:
-    """Compile all flows of a file for all targets; no verdict where the file holds no flow."""
+def _make(repository: Repository, asked: tuple[str, str]) -> Made:
+    """Compile all flows of a file, given with the digest of its settings, for all targets; no verdict where the file holds no flow."""
+    path, fingerprint = asked
     full = os.path.join(repository.root, path)
     data = load(full)
     ignored = repository.sources.ignored(full)
@@ -209,24 +162,17 @@ def _make(repository: Repository, path: str) -> Made:
         settings, named = replace(repository.sources, target=name).near(os.path.dirname(full))
         recorder = _Recorder(Folder(os.path.dirname(full), named), os.path.dirname(path), seen)
         verdicts.append(judge_text(shown(full), data, recorder, settings, target=name, ignored=ignored))
-    verdicts = [each for each in verdicts if not any(diagnostic.code is NO_FLOW for diagnostic in each.found)]
+    told = tuple(each for each in map(verdict, verdicts) if not each.empty)
     texts: dict[str, str] = {}
     owners: dict[str, str] = {}
     # all are there, or none: what a file holds does not depend on the target
-    for name, judged in zip(repository.project.targets, verdicts, strict=False):
+    for name, judged in zip(repository.project.targets, verdicts if told else (), strict=False):
         for artifact in (each for compiled in judged.compiled for each in compiled.artifacts):
             _claim(owners, f"{name}/{artifact.file}", path)
             texts[f"{name}/{artifact.file}"] = artifact.text
-    read = {name: None if found is None else _digest(found) for name, found in seen.items()}
-    outputs = {file: _digest(text.encode()) for file, text in texts.items()}
-    entry = Entry(repository.fingerprint(path), read, outputs) if verdicts else None
-    return Made(path, tuple(_portable(judged) for judged in verdicts), texts, entry)
-
-
-def _portable(judged: Judged) -> Judged:
-    """The verdict with the few texts that its report shows, so that it can leave its process."""
-    paths = {span.path for each in judged.found for span in (each.span, *(label.span for label in each.labels)) if span}
-    return Judged(judged.path, judged.found, judged.checked, (), {path: judged.texts(path) for path in paths}.get)
+    read = {name: None if found is None else digest(found) for name, found in seen.items()}
+    outputs = {file: digest(text.encode()) for file, text in texts.items()}
+    return Made(path, told, texts, Entry(fingerprint, read, outputs) if told else None)
 
 
 def _claim(owners: dict[str, str], file: str, path: str) -> None:
@@ -309,13 +255,8 @@ def _known_outputs(out: str) -> list[str]:
     return sorted(file for file in files | listed if not os.path.isabs(file) and os.pardir not in file.split("/"))
 
 
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _digest_of(path: str) -> str | None:
+def _digest_of(digests: Digests, path: str) -> str | None:
     try:
-        data = content(path)
+        return digests.of(path, lambda: content(path))
     except OSError:
         return None
-    return None if data is None else _digest(data)

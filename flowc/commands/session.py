@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -13,14 +13,15 @@ import click
 
 from flowc import __version__, report
 from flowc.commands.files import Folder, Wanted, decode, load, shown
-from flowc.compiler import Checked, Compiled, check, compile_flow
 from flowc.diagnostics import REGISTRY, Diagnostic, has_errors
-from flowc.ir import Flow
 from flowc.report import Found, Style, Texts
 from flowc.source import SourceFile
 
 if TYPE_CHECKING:
     from flowc.commands.options import Source
+    from flowc.commands.verdicts import Verdict
+    from flowc.compiler import Checked, Compiled
+    from flowc.ir import Flow
     from flowc.settings import Settings
     from flowc.source import Reader
 
@@ -47,7 +48,7 @@ class Judged:
 SCRIPTS = ("flowc.__main__", "flowc.run.local_task")
 """Modules that run at once when they are imported, or only beside the bootstrap."""
 
-Accept = Callable[[Sequence[Flow]], None]
+Accept = Callable[[Sequence["Flow"]], None]
 """Called with the flows of a file before any is compiled; raises where the command cannot go on with these."""
 
 
@@ -73,6 +74,8 @@ def judge_text(
     ignored: tuple[str, ...] = (),
 ) -> Judged:
     """The same for the bytes of a file and a Reader for what stands beside it; codes that begin as one of `ignored` are left out."""
+    from flowc.compiler import Checked, check, compile_flow
+
     source, found = decode(path, data)
     if source is None:
         return Judged(path, tuple(found), Checked((), ()), (), lambda _: None)
@@ -143,11 +146,11 @@ class Talk:
     color: str
     stream: TextIO
 
-    def report(self, judged: Sequence[Judged]) -> None:
+    def report(self, judged: Sequence[Judged | Verdict]) -> None:
         """Write the diagnostics of all files as one report; formats for people end with a count, on stderr."""
         found = [each for one in judged for each in one.reported]
-        readers = [each.texts for each in judged if each.found]
-        text = report.render(found, lambda path: _first(readers, path), self.format, self._style(), __version__)
+        own = {each.path: each.texts for each in judged if each.found}
+        text = report.render(found, lambda path: _first(own, path), self.format, self._style(), __version__)
         if hasattr(self.stream, "reconfigure"):
             self.stream.reconfigure(errors="backslashreplace")
         self.stream.write(text)
@@ -166,7 +169,9 @@ class Talk:
         return Style(color, max(shutil.get_terminal_size().columns - 10, 40))
 
 
-def _first(readers: Sequence[Texts], path: str) -> SourceFile | None:
+def _first(own: Mapping[str, Texts], path: str) -> SourceFile | None:
+    """The text of a path: of the file itself where it was judged, else of the first that read it."""
+    readers = [own[path]] if path in own else own.values()
     return next((text for reader in readers if (text := reader(path)) is not None), None)
 
 

@@ -1,0 +1,76 @@
+"""In: a settings file. Out: the Repository that it describes: which files hold its flows, what they are compiled for, and where to."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from flowc import config
+from flowc.commands.digests import digest
+from flowc.commands.files import PathError, shown
+from flowc.commands.matching import matching
+from flowc.commands.options import text_of
+from flowc.config import Project, SettingsError
+from flowc.target import exists as target_exists
+from flowc.target import names as target_names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flowc.commands.options import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """The folder of the settings file, what is compiled of it, and where the outputs go (a folder that exists or not)."""
+
+    root: str
+    project: Project
+    sources: Source
+
+    @property
+    def out(self) -> str:
+        return os.path.join(self.root, self.project.out)
+
+    def files(self) -> list[str]:
+        """The files that the globs match, relative to the root, sorted. PathError where one matches none."""
+        found: set[str] = set()
+        for pattern in self.project.flows:
+            matches = matching(pattern, self.root)
+            if not matches:
+                raise PathError(f"flows: no file matches {pattern!r} in {shown(self.root)}")
+            found.update(matches)
+        return sorted(path.replace(os.sep, "/") for path in found)
+
+    def fingerprints(self, files: Sequence[str]) -> dict[str, str]:
+        """By file, a digest of the settings that count for the flow in it."""
+        found, settings = {}, {}
+        for path in files:
+            full = os.path.join(self.root, path)
+            folder = os.path.dirname(full)
+            if folder not in settings:
+                settings[folder] = repr({target: replace(self.sources, target=target).near(folder)[0] for target in self.project.targets})
+            found[path] = digest(f"({settings[folder]}, {self.sources.ignored(full)!r})".encode())
+        return found
+
+
+def repository(sources: Source, folder: str = os.curdir) -> Repository:
+    """The repository whose settings count in a folder; SettingsError where there is none, or its settings name no flows."""
+    path = sources.settings_file(folder)
+    text = None if path is None else text_of(path)
+    project = None if path is None or text is None else config.project(text, shown(path), sources.env)
+    if path is None or project is None or not project.flows:
+        where = shown(path) if path else "flowc.toml"
+        raise SettingsError(f'name a flow, or say in {where} which are compiled: flows = ["flows/**/*.py"]')
+    for name in project.targets:
+        if not target_exists(name):
+            hint = config.did_you_mean(name, target_names()) or f"; there are {', '.join(target_names())}"
+            raise SettingsError(f"{shown(path)}: targets: there is no target {name!r}{hint}")
+    return Repository(os.path.dirname(os.path.abspath(path)), project, sources)
+
+
+def flows_of(sources: Source, folder: str = os.curdir) -> list[str]:
+    """The paths of the files that the settings of a folder name as flows; SettingsError and PathError where there are none."""
+    found = repository(sources, folder)
+    return [os.path.join(os.path.relpath(found.root), path) for path in found.files()]
