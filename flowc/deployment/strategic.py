@@ -69,24 +69,19 @@ def merged(original: Mapping[str, Any], patch: Mapping[str, Any], shape: Shape, 
             raise PatchError(f"{_at(path, key)} is not taken: write the list itself, or replace it whole")
         if key.startswith(DELETE_FROM):
             _delete_from(found, key.removeprefix(DELETE_FROM), value, path)
-        elif value is None:
-            found.pop(key, None)
         elif key != RETAIN:
-            _lay(found, key, value, shape.field(key), _at(path, key))
+            made = laid(found.get(key), value, shape.field(key), _at(path, key))
+            found.pop(key, None) if made is None else found.__setitem__(key, made)
     return found
 
 
-def _lay(found: Object, key: str, value: Any, shape: Shape, path: str) -> None:
-    """One field of a patch into the object."""
-    old = found.get(key)
+def laid(old: Any, value: Any, shape: Shape, path: str = "") -> Any:
+    """The value of a field with that of a patch over it; None where the patch takes it away."""
     if isinstance(old, Mapping) and isinstance(value, Mapping):
-        found[key] = merged(old, value, shape, path)
-    elif isinstance(old, (list, tuple)) and isinstance(value, (list, tuple)):
-        found[key] = _lists(list(old), list(value), shape, path) if shape.merges else list(value)
-    elif isinstance(value, Mapping) and DIRECTIVE in value:
-        found.pop(key, None)
-    else:
-        found[key] = _bare(value)
+        return merged(old, value, shape, path)
+    if isinstance(old, (list, tuple)) and isinstance(value, (list, tuple)):
+        return _lists(list(old), list(value), shape, path) if shape.merges else list(value)
+    return None if _is_directive(value) else _bare(value)
 
 
 def _lists(original: list[Any], patch: list[Any], shape: Shape, path: str) -> list[Any]:

@@ -70,7 +70,7 @@ def made(**settings: Any) -> jobset.Gang:
 
 def filled(gang: jobset.Gang) -> dict[str, Any]:
     """The manifest after Argo replaced its templates, of which there are no others."""
-    text = gang.resource["manifest"]
+    text = jobset.text(gang.resource["manifest"])
     for template, value in FILLED.items():
         text = text.replace(template, value)
     assert "{{" not in text

@@ -37,7 +37,7 @@ SUCCESS, FAILURE = "status.terminalState == Completed", "status.terminalState ==
 
 @dataclass(frozen=True, slots=True)
 class Gang:
-    """The step's template: `resource`, and fields beside it."""
+    """The step's template: `resource`, whose manifest is still an object (`text` writes it), and fields beside it."""
 
     resource: Mapping[str, Any]
     template: Mapping[str, Any]
@@ -55,7 +55,7 @@ def gang(step: Step, flow: Flow, settings: Settings, args: Sequence[str], shared
         "setOwnerReference": True,
         "successCondition": SUCCESS,
         "failureCondition": FAILURE,
-        "manifest": _text(manifest),
+        "manifest": manifest,
     }
     account = step_pod.pod(step, settings).template.get("serviceAccountName")
     patch = step_pod.pod_spec_patch(settings, resource=True)
@@ -63,7 +63,7 @@ def gang(step: Step, flow: Flow, settings: Settings, args: Sequence[str], shared
     return Gang(resource, {name: value for name, value in fields.items() if value})
 
 
-def _text(manifest: Mapping[str, Any]) -> str:
+def text(manifest: Mapping[str, Any]) -> str:
     """The manifest as JSON that is still JSON when Argo has filled it in: numbers stand bare, and texts of any kind bring their quotes."""
     text = json.dumps(manifest, indent=1)
     text = text.replace(f'"{WORKERS}"', WORKERS)
