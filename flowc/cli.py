@@ -21,6 +21,7 @@ COMMANDS = {
     "apply": "flowc.commands.apply",
     "delete": "flowc.commands.delete",
     "diff": "flowc.commands.diff",
+    "compare": "flowc.commands.compare",
     "fix": "flowc.commands.fix",
     "graduate": "flowc.commands.graduate",
     "graph": "flowc.commands.graph",

@@ -39,7 +39,7 @@ def page(code: Code) -> str:
 def _example(example: Example) -> Iterator[str]:
     if example.settings:
         yield "With these settings:"
-        lines = [f"{name.replace('_', '-')} = {_toml(value)}" for name, value in example.settings.items()]
+        lines = [f"{name.replace('_', '-')} = {toml(value)}" for name, value in example.settings.items()]
         yield "\n".join(["```toml", "[tool.flowc]", *lines, "```"])
     if example.target:
         yield f"With `--target {example.target}`:"
@@ -57,15 +57,15 @@ def _example(example: Example) -> Iterator[str]:
             yield f"{fence}{LANGUAGES.get(path.rsplit('.', 1)[-1], '')}\n{body}\n{fence}"
 
 
-def _toml(value: object) -> str:
+def toml(value: object) -> str:
     """A value of a setting as TOML, on one line."""
     if isinstance(value, Overlay):
         globs = {name: each for name, each in (("flows", value.flows), ("steps", value.steps)) if each}
         value = {"kind": value.kind, **globs, "patch": value.patch}
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{json.dumps(key)} = {toml(item)}" for key, item in value.items()) + " }"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
+        return "[" + ", ".join(toml(item) for item in value) + "]"
     return json.dumps(value, ensure_ascii=False)
 
 

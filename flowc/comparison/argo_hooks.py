@@ -1,0 +1,75 @@
+"""In: what a WorkflowTemplate does when a run has ended, Metaflow's way or flowc's. Out: its notifications and exit hooks by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from flowc.comparison.records import Reading, merged, rows, table
+
+CAPTURE = ("error-msg-capture-hook", "capture-error-hook-fn-preflight", "exit-hook-hack")
+"""Metaflow's own: a pod that prints what failed, and a template without which Argo would run no hooks."""
+SCRIPT = "METAFLOW_ARGO_WORKFLOWS_CAPTURE_ERROR_SCRIPT"
+WHEN = {
+    "workflow.status == 'Succeeded'": "success",
+    "workflow.status == 'Error' || workflow.status == 'Failed'": "error",
+    "{{workflow.status}} == Succeeded": "success",
+    "{{workflow.status}} != Succeeded": "error",
+}
+
+
+def read_hooks(spec: dict[str, Any], templates: Mapping[str, dict[str, Any]], defaults: Mapping[str, Any], reading: Reading) -> set[str]:
+    """Note the hooks; returns the templates that they are made of. Takes `onExit` and `hooks` from the spec where they are understood."""
+    seen = set()
+    on_exit, hooks = spec.get("onExit"), table(spec.get("hooks"))
+    called = [row for group in table(templates.get(str(on_exit))).get("steps") or [] for row in rows(group)]
+    calls = [(str(row.get("template")), str(row.get("when"))) for row in called]
+    calls += [(str(hook.get("template")), str(hook.get("expression"))) for hook in hooks.values()]
+    for name, when in calls:
+        template = templates.get(name)
+        if template is None:
+            continue
+        seen.add(name)
+        if name in CAPTURE:
+            _captured(template, reading)
+            continue
+        facts = _hook(merged({**defaults, "container": {}}, template) if "container" in template else template, defaults, spec)
+        reading.hooks[name] = {"on": WHEN.get(when, when), **facts}
+    if on_exit is None or on_exit in templates:
+        spec.pop("onExit", None)
+        seen.add(str(on_exit))
+    if all(str(table(hook).get("template")) in seen for hook in hooks.values()):
+        spec.pop("hooks", None)
+    return seen
+
+
+def _captured(template: Mapping[str, Any], reading: Reading) -> None:
+    if "container" not in template:
+        return
+    reading.by_design["capture"] = None
+    script = next((row.get("value") for row in rows(table(template["container"]).get("env")) if row.get("name") == SCRIPT), None)
+    if script:
+        reading.hooks["the script that captures errors"] = {"on": "error", "script": script}
+
+
+def _hook(template: Mapping[str, Any], defaults: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A function of the flow with its image and secrets, or that it notifies; addresses and keys are secret, so they are not compared."""
+    container = table(template.get("container"))
+    command = " ".join(map(str, [*container.get("command", []), *container.get("args", [])]))
+    function = re.search(r"exit_hook_script \S+ (\w+)", command) if "bash" in command[:8] else None
+    name = str(table(table(template.get("metadata")).get("annotations")).get("metaflow/step_name", ""))
+    ran = function[1] if function else name.removeprefix("_hook_") if name.startswith("_hook_") else None
+    if ran is None:
+        return {"notifies": True} if "http" in template or "NOTIFY_SECRET" in str(container.get("env")) else {"command": command}
+    shared = table(defaults.get("container"))
+    secrets = rows(container.get("envFrom") or shared.get("envFrom"))
+    maps = {table(each.get("configMapRef")).get("name") for each in secrets}
+    return {
+        "function": ran,
+        "image": container.get("image") or shared.get("image"),
+        "secrets": sorted(str(ref["name"]) for each in secrets if (ref := table(each.get("secretRef"))) and ref["name"] not in maps),
+        "service_account": template.get("serviceAccountName") or spec.get("serviceAccountName"),
+        "image_pull_policy": container.get("imagePullPolicy") or shared.get("imagePullPolicy"),
+        "security_context": table(container.get("securityContext")),
+    }

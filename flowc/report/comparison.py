@@ -1,0 +1,74 @@
+"""In: a Comparison of two outputs. Out: one text that people, a pull request or programs read."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from flowc.report import printable
+from flowc.report.changes import plain, sentence, sign
+from flowc.report.page import toml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from flowc.comparison.compare import Comparison
+
+
+def render(found: Comparison, title: str, form: str) -> str:
+    """The whole comparison as text, markdown or json. `title` says what was compared."""
+    if form == "json":
+        told = {
+            "compared": title,
+            "same": found.same,
+            "changes": [plain(change) for change in found.changes],
+            "by_design": list(found.by_design),
+            "absent": list(found.absent),
+            "not_compared": list(found.not_compared),
+            "settings": dict(found.suggestion.values),
+            "remarks": list(found.suggestion.remarks),
+        }
+        return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+    return "\n".join(_markdown(found, title) if form == "markdown" else _text(found, title)) + "\n"
+
+
+def _text(found: Comparison, title: str) -> Iterator[str]:
+    yield printable(title)
+    yield from (f"  {sign(change)} {sentence(change, '')}" for change in found.changes)
+    if found.same:
+        yield "  means the same"
+    for heading, lines in _sections(found):
+        yield f"\n{heading}"
+        yield from (f"  {printable(line)}" for line in lines)
+    if found.suggestion.values:
+        yield "\nThese settings give flowc's output what Metaflow's has; put them in place of those of the same name:\n"
+        yield from _settings(found)
+
+
+def _markdown(found: Comparison, title: str) -> Iterator[str]:
+    yield f"### {printable(title)}\n"
+    yield from (f"- {sentence(change, '`')}" for change in found.changes)
+    if found.same:
+        yield "Means the same."
+    for heading, lines in _sections(found):
+        yield f"\n{heading}\n"
+        yield from (f"- {printable(line)}" for line in lines)
+    if found.suggestion.values:
+        yield "\n```toml"
+        yield from _settings(found)
+        yield "```"
+
+
+def _sections(found: Comparison) -> Iterator[tuple[str, Sequence[str]]]:
+    sections = {
+        "Not compared: what flowc knows no meaning of": found.not_compared,
+        "Not in Metaflow's output": found.absent,
+        "Different by design": found.by_design,
+        "Remarks": found.suggestion.remarks,
+    }
+    yield from ((heading, lines) for heading, lines in sections.items() if lines)
+
+
+def _settings(found: Comparison) -> Iterator[str]:
+    yield "[tool.flowc]"
+    yield from (f"{key} = {toml(value)}" for key, value in found.suggestion.values.items())
