@@ -1,45 +1,101 @@
-"""In: `flowc graph FLOW.py`. Out: the flow's graph on stdout: Metaflow's own facts as JSON, or a picture as DOT or Mermaid."""
+"""In: `flowc graph FLOW.py`. Out: the flow's graph: Metaflow's own facts as JSON, a picture as DOT or Mermaid, or a page of HTML."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from flowc.commands.files import expand
-from flowc.commands.options import Command, Source, given, with_settings
+from flowc.commands.options import Command, Source, given, known_target, with_settings
 from flowc.commands.session import Talk, judge, with_report
 from flowc.graph import Graph, Node, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flowc.commands.session import Judged
+    from flowc.diagnostics import Diagnostic
     from flowc.ir import Flow
+
+
+def _known_targets(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    for name in value:
+        known_target(ctx, param, name)
+    return tuple(dict.fromkeys(value))
 
 
 @click.command("graph", cls=Command, short_help="Print a flow's graph.")
 @with_settings
 @click.argument("flow", metavar="FLOW.py[:NAME]")
 @click.option(
-    "--format", "form", type=click.Choice(["json", "dot", "mermaid"]), default="json", show_default=True, help="How to write the graph."
+    "--format",
+    "form",
+    type=click.Choice(["json", "dot", "mermaid", "html"]),
+    default="json",
+    show_default=True,
+    help="How to write the graph; html is a page with the source, manifest and settings of each step.",
+)
+@click.option("-o", "--output", metavar="FILE", help="Write to this file instead of stdout.")
+@click.option(
+    "-t",
+    "--target",
+    "targets",
+    multiple=True,
+    callback=_known_targets,
+    metavar="TARGET",
+    help="Whose manifest the page of html shows; unset: those of the settings file, else argo. Repeatable.",
 )
 @with_report
-def graph_command(flow: str, form: str, output_format: str, color: str, **flags: Any) -> None:
-    """Print the graph of the flow in FLOW.py (the one called NAME, where it holds several). Where it has an error nothing is printed."""
+def graph_command(flow: str, form: str, output: str | None, targets: tuple[str, ...], output_format: str, color: str, **flags: Any) -> None:
+    """Print the graph of the flow in FLOW.py (the one called NAME, where it holds several). Where it has an error nothing is printed.
+
+    With html, a target that cannot carry the flow is no error: the page says why in place of the manifest.
+    """
+    if targets and form != "html":
+        raise click.UsageError(f"--target is for --format html; a graph as {form} is the same for all targets")
     wanted = expand(flow)
     if len(wanted) != 1:
         raise click.UsageError(f"{flow} names {len(wanted)} files; graph takes one flow")
-    judged = judge(wanted[0], Source(given(flags), flags["settings"], flags["isolated"], flags["env"]))
-    Talk(output_format, color, sys.stderr).report([judged])
+    sources = Source(given(flags), flags["settings"], flags["isolated"], flags["env"])
+    talk = Talk(output_format, color, sys.stderr)
+    judged = judge(wanted[0], sources)
+    if judged.failed or form != "html":
+        talk.report([judged])
     if judged.failed:
         raise click.exceptions.Exit(1)
     if len(judged.checked.flows) != 1:
         names = [each.name for each, _ in judged.checked.flows]
         raise click.UsageError(f"{flow} holds the flows {', '.join(names)}; name one: {flow}:{names[0]}")
-    sys.stdout.buffer.write(draw(*judged.checked.flows[0], form).encode())
-    sys.stdout.buffer.flush()
+    if form == "html":
+        from flowc.commands import graph_html
+
+        wished = targets or graph_html.targets_of(sources, os.path.dirname(wanted[0].path))
+        text, verdicts = graph_html.page(wanted[0], sources, judged, wished)
+        talk.report(_once(verdicts))
+    else:
+        text = draw(*judged.checked.flows[0], form)
+    if output is None or output == "-":
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
+    else:
+        from flowc.commands.writing import write
+
+        write({output: text})
+
+
+def _once(verdicts: list[Judged]) -> list[Judged]:
+    """The same without what an earlier one says too."""
+    told: set[Diagnostic] = set()
+    left = []
+    for each in verdicts:
+        left.append(replace(each, found=tuple(one for one in each.found if one not in told)))
+        told.update(each.found)
+    return left
 
 
 def draw(flow: Flow, graph: Graph, form: str) -> str:

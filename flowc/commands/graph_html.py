@@ -1,0 +1,43 @@
+"""In: a flow's file and where settings come from. Out: the page of `flowc graph --format html`, and the diagnostics of all its targets."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from flowc import config
+from flowc.commands.config_show import origins
+from flowc.commands.files import shown
+from flowc.commands.options import text_of
+from flowc.commands.session import judge
+from flowc.report import html
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flowc.commands.files import Wanted
+    from flowc.commands.options import Source
+    from flowc.commands.session import Judged
+
+
+def targets_of(sources: Source, folder: str) -> tuple[str, ...]:
+    """The targets that the settings file names, else argo."""
+    path = sources.settings_file(folder)
+    text = None if path is None else text_of(path)
+    project = None if path is None or text is None else config.project(text, shown(path), sources.env)
+    return (project or config.Project()).targets
+
+
+def page(wanted: Wanted, sources: Source, checked: Judged, targets: Sequence[str]) -> tuple[str, list[Judged]]:
+    """The page of a file's only flow, which passed the checks, and what each target said of it. A target that cannot carry the flow
+    has a view without a manifest.
+    """
+    folder = os.path.dirname(wanted.path)
+    judged = [judge(wanted, sources, name) for name in targets]
+    views = []
+    for name, each in zip(targets, judged, strict=True):
+        own = replace(sources, target=name)
+        artifacts = each.compiled[0].artifacts if each.compiled and not each.failed else ()
+        views.append(html.View(name, artifacts, each.found, own.near(folder)[0], origins(own, folder)))
+    return html.page(*checked.checked.flows[0], views, checked.texts), judged
