@@ -66,9 +66,11 @@ def _compiled(flow: Flow, shape: Graph, chosen: target.Target, settings: Setting
     found += lowered.diagnostics
     written = output.Written(())
 
-    def overlaid(document: target.Document, value: Mapping[str, Any]) -> overlays.Result:
+    def overlaid(document: target.Document, value: Mapping[str, Any]) -> target.Overlaid:
+        if chosen.overlay is not None:
+            return chosen.overlay(flow, settings, document, value)
         if document.overlaid or "kind" not in value:
-            return overlays.Result(dict(value))
+            return target.Overlaid(dict(value))
         return overlays.whole(flow, settings, value, document.schema, chosen.kinds.get(value["kind"], ()))
 
     try:

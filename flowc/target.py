@@ -44,6 +44,14 @@ class Lowered:
 
 
 @dataclass(frozen=True, slots=True)
+class Overlaid:
+    """An object with its overlays, and what is wrong with some of them, which are not in it."""
+
+    value: dict[str, Any]
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """A piece of the output that a step gave rise to, for people to read: where it stands (`spec.templates[train]` of `file`), and it.
 
@@ -76,7 +84,9 @@ class Target:
     `check` says what of the flow cannot be carried (FC4). `lower` makes documents of a flow that passed. `rules` judges the
     finished objects as the engine would (names, references, sizes), in the order of the documents. `kubernetes`: the objects are
     Kubernetes', so that a folder of them is a kustomization, and they can be applied. `parts` tells for people which piece of the
-    finished objects carries which step; it decides nothing.
+    finished objects carries which step; it decides nothing. `kinds`: what overlays may patch, each with the paths in it that the run
+    needs as they are (`spec.templates.*.dag`). `overlay` lays overlays over a finished object; None: the objects are Kubernetes', which
+    say their kind.
     """
 
     name: str
@@ -86,6 +96,7 @@ class Target:
     rules: Callable[[Flow, Sequence[Mapping[str, Any]], Settings], Sequence[Diagnostic]]
     kubernetes: bool = True
     kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    overlay: Callable[[Flow, Settings, Document, Mapping[str, Any]], Overlaid] | None = None
     parts: Callable[[Flow, Graph, Settings, Objects], Iterable[Part]] = whole
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from flowc import merging, runtime
-from flowc.deployment import pods
+from flowc.deployment import batch_overlays, pods
 from flowc.deployment.batch_code import LOADER, VARIABLE, archive
 from flowc.deployment.batch_container import container, has_tmpfs
 from flowc.settings import EMPTY
@@ -17,6 +17,7 @@ from flowc.target import short_hash
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from flowc.diagnostics import Diagnostic
     from flowc.graph import Graph
     from flowc.ir import Flow, Step
     from flowc.settings import Settings
@@ -59,11 +60,15 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A job definition: `logical` is its name in a stack, `steps` those that run in it, `body` what RegisterJobDefinition takes."""
+    """A job definition: `logical` is its name in a stack, `steps` those that run in it, `body` what RegisterJobDefinition takes.
+
+    `diagnostics` are about the overlays for it.
+    """
 
     logical: str
     steps: tuple[str, ...]
     body: Mapping[str, Any]
+    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 def places(flow: Flow, settings: Settings, **known: str | None) -> Places:
@@ -78,7 +83,7 @@ def definitions(flow: Flow, graph: Graph, settings: Settings, *, prefix: str, na
     FLOWC_RUN_ID and the other variables that only the run knows, and its command: `launcher(step)` and `runtime.arguments(...)`.
     """
     steps: dict[str, list[str]] = {}
-    for step, logical in logical_names(flow, graph).items():
+    for step, logical in logical_names(flow, graph, settings).items():
         steps.setdefault(logical, []).append(step)
     shared = static_environment(flow, settings, name, where)
     found = {}
@@ -87,18 +92,20 @@ def definitions(flow: Flow, graph: Graph, settings: Settings, *, prefix: str, na
         nodes = width(graph, those[0])
         words = launcher(flow.steps[those[0]]) if nodes is None else command(flow, graph, those[0], gang_parameters(graph, those[0]))
         body = _body(flow.steps[those[0]], nodes, settings, shared, where, words)
-        found[logical] = Definition(logical, tuple(those), {"jobDefinitionName": definition_name(title), **body})
+        made = batch_overlays.laid(flow, settings, those[0], {"jobDefinitionName": definition_name(title), **body})
+        found[logical] = Definition(logical, tuple(those), made.value, made.diagnostics)
     return found
 
 
-def logical_names(flow: Flow, graph: Graph) -> dict[str, str]:
+def logical_names(flow: Flow, graph: Graph, settings: Settings) -> dict[str, str]:
     """The job definition of each step. `JobDefinition` is for steps that ask for nothing, others are called by the first step in them."""
-    first = {_shape({**merging.BATCH_DEFAULTS, **merging.BATCH_RESOURCES}, {}, None): PLAIN}
+    first = {_shape({**merging.BATCH_DEFAULTS, **merging.BATCH_RESOURCES}, {}, None, []): PLAIN}
     found, taken = {}, {PLAIN}
     for name in graph.order:
         step = flow.steps[name]
         nodes = width(graph, name)
-        shape = _shape(merging.batch(step), own_environment(step), None if nodes is None else (name, nodes))
+        patches = batch_overlays.names(flow, settings, name)
+        shape = _shape(merging.batch(step), own_environment(step), None if nodes is None else (name, nodes), patches)
         if shape not in first:
             logical = PLAIN + "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", name))
             first[shape] = logical if logical not in taken else f"{PLAIN}{short_hash(name)}"
@@ -107,9 +114,9 @@ def logical_names(flow: Flow, graph: Graph) -> dict[str, str]:
     return found
 
 
-def _shape(asked: Mapping[str, Any], environment: Mapping[str, str], gang: tuple[str, int] | None) -> str:
+def _shape(asked: Mapping[str, Any], environment: Mapping[str, str], gang: tuple[str, int] | None, patches: list[str]) -> str:
     """All that tells the container of one step from that of another. Queue and executable belong to the job."""
-    return json.dumps([{k: v for k, v in asked.items() if k not in ("queue", "executable")}, environment, gang])
+    return json.dumps([{k: v for k, v in asked.items() if k not in ("queue", "executable")}, environment, gang, patches])
 
 
 def width(graph: Graph, name: str) -> int | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -22,6 +21,7 @@ from flowc.diagnostics import Code, Diagnostic, Example
 from flowc.ir import Flow
 from flowc.settings import Overlay, Settings
 from flowc.source import Span
+from flowc.target import Overlaid
 
 KUBERNETES = "kubernetes/1.33.json"
 POD = "Pod"
@@ -80,14 +80,6 @@ OWN = (INVALID, BROKEN, UNKNOWN, NOWHERE, UNMERGEABLE)
 """Codes that name the overlay themselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """The object with its overlays; without those that have a diagnostic."""
-
-    value: Object
-    diagnostics: tuple[Diagnostic, ...] = ()
-
-
 def meant(flow: Flow, settings: Settings, kind: str, step: str | None = None) -> list[tuple[str, Overlay]]:
     """The overlays for what a flow has of a kind, by name, in their order. `step`: whose it is; None: no step's (a hook, a coordinator)."""
     return [(name, each) for name, each in settings.overlays.items() if each.kind == kind and reaches(each, flow.name, step)]
@@ -99,7 +91,7 @@ def reaches(overlay: Overlay, flow: str, step: str | None) -> bool:
     return here and (not overlay.steps or (step is not None and any(fnmatchcase(step, glob) for glob in overlay.steps)))
 
 
-def pod(flow: Flow, settings: Settings, step: str | None, template: Mapping[str, Any], main: str = "main") -> Result:
+def pod(flow: Flow, settings: Settings, step: str | None, template: Mapping[str, Any], main: str = "main") -> Overlaid:
     """A whole pod template (`metadata`, `spec`) with the overlays of kind Pod; `main` is the name of the container that runs the task.
 
     Containers of that name in a patch are called `main`, whatever the target calls them.
@@ -119,23 +111,36 @@ def refused(pod: Mapping[str, Any]) -> str:
 
 
 def whole(
-    flow: Flow, settings: Settings, value: Mapping[str, Any], schema: str, fixed: Sequence[str] = (), step: str | None = None
-) -> Result:
-    """An object that says its `kind`, with the overlays of that kind. `schema`: its file below schemas/; `fixed`: paths to leave alone."""
+    flow: Flow,
+    settings: Settings,
+    value: Mapping[str, Any],
+    schema: str,
+    fixed: Sequence[str] = (),
+    step: str | None = None,
+    *,
+    judged: bool = False,
+) -> Overlaid:
+    """An object that says its `kind`, with the overlays of that kind. `schema`: its file below schemas/; `fixed`: paths to leave alone.
+
+    `judged`: here and now, as no document holds it.
+    """
     kind = str(value.get("kind"))
     found = [(name, each, each.patch) for name, each in meant(flow, settings, kind, step)]
     if not found:
-        return Result(dict(value))
+        return Overlaid(dict(value))
 
     def guard(before: Object, after: Object) -> str:
         return contract.of_object(before, after, fixed)
 
-    return _laid(flow, found, value, shape_of(schema, kind), guard)
+    def wrong(after: Object) -> str:
+        return "; ".join(f"{path or 'the object'}: {what}" for path, what in violations(schema, after)[:_SHOWN]) if judged else ""
+
+    return _laid(flow, found, value, shape_of(schema, kind), guard, wrong)
 
 
 def plain(
     flow: Flow, settings: Settings, kind: str, value: Mapping[str, Any], fixed: Sequence[str] = (), step: str | None = None
-) -> Result:
+) -> Overlaid:
     """An object that is none of Kubernetes', with the overlays of that kind as JSON merge patches."""
 
     def guard(before: Object, after: Object) -> str:
@@ -173,7 +178,7 @@ def _laid(
     shape: Shape | None,
     guard: Guard,
     wrong: Callable[[Object], str] = lambda _: "",
-) -> Result:
+) -> Overlaid:
     """Each patch that can be merged, passes the guard and leaves nothing wrong, in their order; without a shape as JSON merge patches."""
     made, diagnostics = dict(value), []
     for name, overlay, patch in found:
@@ -189,7 +194,7 @@ def _laid(
             diagnostics.append(told(flow, name, overlay, INVALID, f"gives no valid object: {problem}"))
         else:
             made = after
-    return Result(made, tuple(diagnostics))
+    return Overlaid(made, tuple(diagnostics))
 
 
 def told(flow: Flow, name: str, overlay: Overlay, code: Code, message: str, help: str = "") -> Diagnostic:  # noqa: A002 - the field's name

@@ -6,21 +6,20 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from flowc.deployment.validate import violations
 from flowc.diagnostics import Code, Diagnostic, Example, OutputBug
 from flowc.output.dump import dump
 from flowc.output.parse import parse
 from flowc.output.render import render
-from flowc.deployment.validate import violations
 from flowc.settings import EMPTY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from flowc.deployment.overlays import Result
     from flowc.ir import Flow
-    from flowc.target import Document
+    from flowc.target import Document, Overlaid
 
-    Overlaid = Callable[[Document, Mapping[str, Any]], Result]
+    Overlay = Callable[[Document, Mapping[str, Any]], Overlaid]
 
 __all__ = ["Artifact", "Written", "stream", "write"]
 
@@ -81,8 +80,8 @@ class Written:
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def write(documents: Sequence[Document], flow: Flow, own: Mapping[str, str] = EMPTY, overlaid: Overlaid | None = None) -> Written:
-    """Render, judge and dump every document, by a team's `own` templates where there are any; `overlaid` is judged once more.
+def write(documents: Sequence[Document], flow: Flow, own: Mapping[str, str] = EMPTY, overlay: Overlay | None = None) -> Written:
+    """Render, judge and dump every document, by a team's `own` templates where there are any; `overlay` lays those of settings over each.
 
     OutputBug where flowc itself (or such a template) went wrong: an object that its schema refuses, too.
     """
@@ -98,8 +97,8 @@ def write(documents: Sequence[Document], flow: Flow, own: Mapping[str, str] = EM
             found.append(Diagnostic(NOT_TEXT, message, flow.span, help="write the character itself, or keep bytes as base64"))
             continue
         value = _judged(document, parse(rendered, f"templates/{document.template}"))
-        if overlaid is not None:
-            laid = overlaid(document, value)
+        if overlay is not None:
+            laid = overlay(document, value)
             found += laid.diagnostics
             value = _judged(document, laid.value)
         artifacts.append(Artifact(document.file, value, as_json(value) if document.file.endswith(".json") else dump(value)))

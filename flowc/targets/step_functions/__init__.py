@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flowc.target import Target
+from flowc.targets.step_functions import overlaid
 from flowc.targets.step_functions.lower import check, lower
 from flowc.targets.step_functions.parts import parts
 from flowc.targets.step_functions.rules import rules
@@ -15,4 +16,6 @@ TARGET = Target(
     rules=rules,
     parts=parts,
     kubernetes=False,
+    kinds=overlaid.KINDS,
+    overlay=overlaid.lay,
 )

@@ -62,24 +62,24 @@ def wrapped(flow: Flow, graph: Graph, settings: Settings, body: State) -> State:
     caught = {"Catch": [{"ErrorEquals": ["States.ALL"], "Next": ERROR}]} if failed else {}
     ways: State = {BEGIN: begin, FLOW: {**whole, **caught, **({"Next": SUCCESS} if succeeded else {"End": True})}}
     if succeeded:
-        ways[SUCCESS] = {**_all(flow, graph, succeeded), "End": True}
+        ways[SUCCESS] = {**_all(flow, graph, settings, succeeded), "End": True}
     if failed:
-        ways[ERROR] = {**_all(flow, graph, failed), "Next": FAILED}
+        ways[ERROR] = {**_all(flow, graph, settings, failed), "Next": FAILED}
         ways[FAILED] = {"Type": "Fail", "ErrorPath": "$.Error", "CausePath": "$.Cause"}
     return {"StartAt": BEGIN, "States": ways}
 
 
-def _all(flow: Flow, graph: Graph, found: list[Hook]) -> State:
-    return states.parallel([_branch(flow, graph, hook) for hook in found])
+def _all(flow: Flow, graph: Graph, settings: Settings, found: list[Hook]) -> State:
+    return states.parallel([_branch(flow, graph, settings, hook) for hook in found])
 
 
-def _branch(flow: Flow, graph: Graph, hook: Hook) -> State:
+def _branch(flow: Flow, graph: Graph, settings: Settings, hook: Hook) -> State:
     """The job of one hook, and where it goes if that fails."""
     name = names.state(hook.function, f"on {hook.kind}")
     failed = names.state(hook.function, f"on {hook.kind} failed")
     parameters = {
         "JobName": names.job(flow, hook.function.replace(".", "_")),
-        "JobDefinition": jobs.by_hook_image(flow, graph)[hook.image],
+        "JobDefinition": jobs.by_hook_image(flow, graph, settings)[hook.image],
         "JobQueue": jobs.queue(flow, graph.start or ""),
         "ContainerOverrides": {
             "Command": jobs.hook_command(flow, graph, hook),

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 QUEUE = "${JobQueue}"
 
 
-def by_step(flow: Flow, graph: Graph) -> dict[str, str]:
+def by_step(flow: Flow, graph: Graph, settings: Settings) -> dict[str, str]:
     """What stands for the ARN of each step's job definition: `${JobDefinition}` or `${JobDefinitionTrain}`."""
-    return {step: batch.hole(name) for step, name in batch.logical_names(flow, graph).items()}
+    return {step: batch.hole(name) for step, name in batch.logical_names(flow, graph, settings).items()}
 
 
 def queue(flow: Flow, name: str) -> str:
@@ -38,9 +38,9 @@ def hook_command(flow: Flow, graph: Graph, hook: Hook) -> list[str]:
     return [*batch.launcher(flow.steps[graph.start or ""]), hook.function, "--hook"]
 
 
-def by_hook_image(flow: Flow, graph: Graph) -> dict[str | None, str]:
+def by_hook_image(flow: Flow, graph: Graph, settings: Settings) -> dict[str | None, str]:
     """What stands for the ARN of the hooks' job definitions, by the image that the hook names (None: the first step's definition)."""
-    first = batch.logical_names(flow, graph)[graph.start or ""]
+    first = batch.logical_names(flow, graph, settings)[graph.start or ""]
     own = merging.batch(flow.steps[graph.start or ""])["image"]
     images = [image for image in dict.fromkeys(hook.image for hook in hooks(flow)) if image not in (None, own)]
     named = {image: f"JobDefinitionOfHook{number if len(images) > 1 else ''}" for number, image in enumerate(images, 1)}
@@ -51,7 +51,7 @@ def definitions(flow: Flow, graph: Graph, settings: Settings, *, prefix: str, wh
     """All job definitions that the state machine names, by their logical names: those of steps, then those of hooks with other images."""
     found = batch.definitions(flow, graph, settings, prefix=prefix, name="step-functions", where=where)
     first = next(each for each in found.values() if graph.start in each.steps)
-    for image, text in by_hook_image(flow, graph).items():
+    for image, text in by_hook_image(flow, graph, settings).items():
         logical = text[2:-1]
         if image is not None and logical not in found:
             body = {**first.body, "jobDefinitionName": batch.definition_name(f"{prefix}-{logical.removeprefix('JobDefinition')}")}

@@ -28,5 +28,5 @@ def check(flow: Flow, graph: Graph, settings: Settings) -> Sequence[Diagnostic]:
 
 def lower(flow: Flow, graph: Graph, settings: Settings) -> Lowered:
     """The documents of a flow that passed `check`."""
-    documents = stack.documents(flow, graph, settings)
-    return Lowered(documents, tuple(stack_size.notes(flow, settings, documents)))
+    made = stack.documents(flow, graph, settings)
+    return Lowered(made.documents, (*made.diagnostics, *stack_size.notes(flow, settings, made.documents)))

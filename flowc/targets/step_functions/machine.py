@@ -55,8 +55,8 @@ def substitutions(flow: Flow, graph: Graph, settings: Settings) -> dict[str, str
     """
     bucket = states.results(flow, settings)[0]
     texts = [(jobs.queue(flow, name), "job queue") for name in graph.order]
-    texts += [(text, "job definition") for text in jobs.by_step(flow, graph).values()]
-    images = jobs.by_hook_image(flow, graph)
+    texts += [(text, "job definition") for text in jobs.by_step(flow, graph, settings).values()]
+    images = jobs.by_hook_image(flow, graph, settings)
     texts += [(images[hook.image], "job definition") for hook in hooks_of(flow)]
     texts += [(bucket, "bucket of the datastore") for name in graph.order if states.asks(graph, name)]
     return {text[2:-1]: what for text, what in texts if text.startswith("${")}
@@ -67,7 +67,7 @@ class Lowering:
 
     def __init__(self, flow: Flow, graph: Graph, settings: Settings) -> None:
         self.flow, self.graph, self.settings = flow, graph, settings
-        self.definitions = jobs.by_step(flow, graph)
+        self.definitions = jobs.by_step(flow, graph, settings)
         self.announcement = triggers.announcement(flow, graph, settings)
         self.place = {name: number for number, name in enumerate(graph.order)}
 

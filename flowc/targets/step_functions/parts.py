@@ -25,7 +25,7 @@ def parts(flow: Flow, graph: Graph, settings: Settings, objects: Objects) -> Ite
     """Of a step its states, then the definition of its jobs, which other steps may share; the rest is the flow's."""
     owners = {names.state(name, role): name for name in graph.order for role in ROLES}
     steps: dict[str, list[str]] = {}
-    for step, logical in batch.logical_names(flow, graph).items():
+    for step, logical in batch.logical_names(flow, graph, settings).items():
         steps.setdefault(logical, []).append(step)
     definitions: list[Part] = []
     machine = names.state_machine_name(flow, settings)

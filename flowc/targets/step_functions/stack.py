@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flowc.deployment import batch
+from flowc.deployment import batch, overlays
 from flowc.deployment.batch import Definition, Hole, hole
 from flowc.deployment.batch_code import archive as packed
-from flowc.target import Document, short_hash
-from flowc.targets.step_functions import jobs, machine, names, roles, schedules, stack_parameters, states, triggers
+from flowc.diagnostics import Diagnostic
+from flowc.target import Document, Lowered, short_hash
+from flowc.targets.step_functions import jobs, machine, names, overlaid, roles, schedules, stack_parameters, states, triggers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,14 +28,21 @@ OBJECT = "step-functions/object.json.j2"
 FREE = ("tags", "options")
 
 
-def documents(flow: Flow, graph: Graph, settings: Settings) -> tuple[Document, ...]:
+def documents(flow: Flow, graph: Graph, settings: Settings) -> Lowered:
     """One stack, or (`format` = asl) the state machine, its job definitions, and the schedule or rule that starts it."""
     name = names.state_machine_name(flow, settings)
-    lowered = machine.machine(flow, graph, settings)
+    made = overlays.plain(flow, settings, overlaid.MACHINE, machine.machine(flow, graph, settings), overlaid.KINDS[overlaid.MACHINE])
     if settings.format == "asl":
-        return tuple(_files(flow, graph, settings, name, lowered))
-    values = _Stack(flow, graph, settings, name).values(lowered)
-    return (Document("step-functions/stack.yaml.j2", values, STACK, f"{name}.stack.yaml"),)
+        found = definitions(flow, graph, settings, packed(flow, settings))
+        files = tuple(_files(flow, settings, name, made.value, found))
+        return Lowered(files, (*made.diagnostics, *_problems(found)))
+    stack = _Stack(flow, graph, settings, name)
+    document = Document("step-functions/stack.yaml.j2", stack.values(made.value), STACK, f"{name}.stack.yaml")
+    return Lowered((document,), (*made.diagnostics, *_problems(stack.definitions)))
+
+
+def _problems(found: Mapping[str, Definition]) -> list[Diagnostic]:
+    return [diagnostic for each in found.values() for diagnostic in each.diagnostics]
 
 
 def definitions(flow: Flow, graph: Graph, settings: Settings, archive: str) -> dict[str, Definition]:
@@ -51,9 +59,11 @@ def definitions(flow: Flow, graph: Graph, settings: Settings, archive: str) -> d
     return jobs.definitions(flow, graph, settings, prefix=names.state_machine_name(flow, settings), where=where)
 
 
-def _files(flow: Flow, graph: Graph, settings: Settings, name: str, lowered: dict[str, Any]) -> Iterator[Document]:
+def _files(
+    flow: Flow, settings: Settings, name: str, lowered: dict[str, Any], definitions: Mapping[str, Definition]
+) -> Iterator[Document]:
     yield Document(OBJECT, {"object": lowered}, ASL, f"{name}.asl.json")
-    for found in definitions(flow, graph, settings, packed(flow, settings)).values():
+    for found in definitions.values():
         file = f"{name}.{found.logical}.json"
         yield Document(OBJECT, {"object": escaped(found.body)}, JOB, file)
     planned = schedules.expression(flow)
