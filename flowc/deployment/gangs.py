@@ -20,6 +20,15 @@ FROM_FIELDS = {
     "JOBSET_RESTART_ATTEMPT": "metadata.annotations['jobset.sigs.k8s.io/restart-attempt']",
     "METAFLOW_KUBERNETES_JOBSET_NAME": "metadata.annotations['jobset.sigs.k8s.io/jobset-name']",
 }
+FIXED = (
+    "spec.network",
+    "spec.successPolicy",
+    "spec.failurePolicy.maxRestarts",
+    *(f"spec.replicatedJobs.*.{field}" for field in ("name", "replicas")),
+    *(f"spec.replicatedJobs.*.template.spec.{field}" for field in ("backoffLimit", "completions", "parallelism")),
+    *(f"spec.replicatedJobs.*.template.spec.template.spec.containers.*.{field}" for field in ("name", "command", "args")),
+)
+"""What of a JobSet no overlay may change."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,13 @@ NAME_LIMIT = 40
 
 def manifest(plan: Mapping[str, Any], step: str) -> Object:
     """The complete Job (or JobSet, where the step is @parallel) of a step, still without a name. A copy: change it as you like."""
-    own = plan["jobs"][step]
-    return copy.deepcopy(own if own.get("kind") == "JobSet" else merged(plan["shared"], own))
+    return whole(plan, plan["jobs"][step])
+
+
+def whole(plan: Mapping[str, Any], own: Object) -> Object:
+    """A copy of a Job of the plan: what says its kind is complete, else it is laid over the shared one."""
+    found: Object = own if "kind" in own else merged(plan["shared"], own)
+    return copy.deepcopy(found)
 
 
 def merged(shared: Any, own: Any) -> Any:
@@ -30,7 +35,7 @@ def merged(shared: Any, own: Any) -> Any:
     """
     if isinstance(shared, dict) and isinstance(own, dict):
         return {**shared, **{key: merged(shared[key], value) if key in shared else value for key, value in own.items()}}
-    key = next((key for key in ("mountPath", "name") if _keyed(shared, key) and _keyed(own, key)), None)
+    key = merge_key(shared, own)
     if key:
         mine, known = {item[key]: item for item in own}, {item[key] for item in shared}
         both = [_over(item, mine[item[key]]) if item[key] in mine else item for item in shared]
@@ -41,6 +46,11 @@ def merged(shared: Any, own: Any) -> Any:
 def _over(shared: Object, own: Object) -> Any:
     """A variable is replaced whole: one with `value` and one with `valueFrom` must not become one with both."""
     return own if "value" in own or "valueFrom" in own else merged(shared, own)
+
+
+def merge_key(one: Any, other: Any) -> str | None:
+    """By which field two lists are merged item by item; None for what is no such list."""
+    return next((key for key in ("mountPath", "name") if _keyed(one, key) and _keyed(other, key)), None)
 
 
 def _keyed(value: Any, key: str) -> bool:

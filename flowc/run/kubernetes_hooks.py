@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -49,7 +48,7 @@ def _started(api: Api, run: Run, on: str, say: Callable[[str], None]) -> Iterato
 
 
 def _manifest(run: Run, hook: Any) -> Object:
-    made: Object = copy.deepcopy(jobs.merged(run.plan["shared"], hook["job"]))
+    made: Object = jobs.whole(run.plan, hook["job"])
     made["spec"].pop("ttlSecondsAfterFinished", None)
     about = made["metadata"]
     about["name"], about["namespace"] = jobs.name(run.run_id, "hook", hook["on"], hook["function"]), run.namespace

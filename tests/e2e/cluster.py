@@ -41,12 +41,16 @@ def run(command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path | No
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster that runs Argo. `argo_version` as in `3.7.18`; `shared` is the host's folder behind the shared volume, None without one."""
+    """A cluster that runs Argo. `argo_version` as in `3.7.18`; `shared` is the host's folder behind the shared volume, None without one.
+
+    Commands are about `namespace`.
+    """
 
     env: Mapping[str, str]
     argo_version: str
     shared: Path | None
     ours: bool
+    namespace: str = NAMESPACE
 
     @property
     def argo_minor(self) -> str:
@@ -57,10 +61,10 @@ class Cluster:
         return f"s3://{self.env['FLOWC_S3_BUCKET']}/metaflow"
 
     def kubectl(self, *arguments: str, text: str | None = None, seconds: float = 120) -> str:
-        return run(["kubectl", "-n", NAMESPACE, *arguments], env=self.env, text=text, seconds=seconds)
+        return run(["kubectl", "-n", self.namespace, *arguments], env=self.env, text=text, seconds=seconds)
 
     def argo(self, *arguments: str, seconds: float = 120) -> str:
-        return run(["argo", "-n", NAMESPACE, *arguments], env=self.env, seconds=seconds)
+        return run(["argo", "-n", self.namespace, *arguments], env=self.env, seconds=seconds)
 
     def get(self, *arguments: str) -> Any:
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
@@ -80,7 +84,7 @@ class Cluster:
             # 64 processes a transfer, the default, would drown two cores
             "METAFLOW_S3_WORKER_COUNT": "2",
             "METAFLOW_USER": "e2e",
-            "METAFLOW_KUBERNETES_NAMESPACE": NAMESPACE,
+            "METAFLOW_KUBERNETES_NAMESPACE": self.namespace,
             "METAFLOW_KUBERNETES_SECRETS": LABEL + "-s3",
             "METAFLOW_KUBERNETES_CONTAINER_IMAGE": "python:3.11",
         }

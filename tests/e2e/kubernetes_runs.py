@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 from e2e.cases import Case
-from e2e.cluster import LABEL, NAMESPACE, SESSION, Cluster, CommandFailed, run
+from e2e.cluster import LABEL, SESSION, Cluster, CommandFailed, run
 from e2e.laptop import COLLECT, FLOWS
 from e2e.runs import LIMIT, Outcome, class_name, flowc_command
 
@@ -39,7 +39,7 @@ def led_from_here(flow: str, cluster: Cluster, folder: Path, more: list[str]) ->
     """Exit code, run id and output of `flowc run --on kubernetes`. CommandFailed where flowc refuses the flow."""
     env = {**plain(), "KUBECONFIG": cluster.env["KUBECONFIG"]}
     run_id = f"k8s-{flow.replace('_', '-')}-{os.urandom(3).hex()}"
-    command = [*flowc_command(), "run", str(FLOWS / f"{flow}.py"), "--isolated", "--on", "kubernetes", "-O", f"namespace={NAMESPACE}"]
+    command = [*flowc_command(), "run", str(FLOWS / f"{flow}.py"), "--isolated", "--on", "kubernetes", "-O", f"namespace={cluster.namespace}"]
     given = ["--run-id", run_id, "--label", f"{LABEL}={SESSION}", *more]
     done = subprocess.run([*command, *given], env=env, cwd=folder, capture_output=True, text=True, timeout=LIMIT, check=False)
     said = f"{done.stdout}\n{done.stderr}"

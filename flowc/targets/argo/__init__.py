@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from flowc.deployment import gangs
 from flowc.target import Target
-from flowc.targets.argo import jobset
 from flowc.targets.argo.lower import check, lower
 from flowc.targets.argo.parts import parts
 from flowc.targets.argo.rules import rules
@@ -17,7 +17,7 @@ TARGET = Target(
     parts=parts,
     kinds={
         "Pod": (),
-        "JobSet": jobset.FIXED,
+        "JobSet": gangs.FIXED,
         "WorkflowTemplate": (
             "spec.entrypoint",
             "spec.onExit",

@@ -24,14 +24,6 @@ if TYPE_CHECKING:
 NAME = "js-{{=sprig.trunc(12, sprig.sha256sum(pod.name))}}"
 NUM_PARALLEL = "{{inputs.parameters.num-parallel}}"
 WORKERS = "{{=asInt(inputs.parameters['num-parallel']) - 1}}"
-FIXED = (
-    "spec.network",
-    "spec.successPolicy",
-    "spec.failurePolicy.maxRestarts",
-    *(f"spec.replicatedJobs.*.{field}" for field in ("name", "replicas")),
-    *(f"spec.replicatedJobs.*.template.spec.{field}" for field in ("backoffLimit", "completions", "parallelism")),
-    *(f"spec.replicatedJobs.*.template.spec.template.spec.containers.*.{field}" for field in ("name", "command", "args")),
-)
 SUCCESS, FAILURE = "status.terminalState == Completed", "status.terminalState == Failed"
 
 

@@ -13,13 +13,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from flowc.deployment import overlays, strategic
+from flowc.deployment import gangs, overlays, strategic
 from flowc.deployment.strategic import PatchError
 from flowc.diagnostics import Diagnostic
 from flowc.graph import Graph
 from flowc.ir import Flow
 from flowc.settings import Overlay, Settings
-from flowc.targets.argo import jobset
 from flowc.targets.argo.identifiers import argo_name
 from flowc.targets.argo.pods_whole import INSTEAD, OF_ALL, OF_PRIORITY, PRIORITY, Object, Template, Workflow, shape_of_template
 
@@ -58,7 +57,7 @@ def _gang(flow: Flow, settings: Settings, step: str, values: Object) -> Iterator
         made = overlays.pod(flow, settings, step, job["template"]["spec"]["template"], argo_name(step))
         job["template"]["spec"]["template"] = made.value
         yield from made.diagnostics
-    whole = overlays.whole(flow, settings, manifest, "kubernetes/jobset.json", jobset.FIXED, step)
+    whole = overlays.whole(flow, settings, manifest, "kubernetes/jobset.json", gangs.FIXED, step)
     yield from whole.diagnostics
     values["resource"]["manifest"] = whole.value
 

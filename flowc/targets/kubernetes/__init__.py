@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flowc.target import Target
 from flowc.targets.kubernetes.lower import check, lower
+from flowc.targets.kubernetes.overlaid import KINDS
 from flowc.targets.kubernetes.parts import parts
 from flowc.targets.kubernetes.rules import rules
 
@@ -14,4 +15,5 @@ TARGET = Target(
     lower=lower,
     rules=rules,
     parts=parts,
+    kinds=KINDS,
 )

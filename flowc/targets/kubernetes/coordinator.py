@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 from flowc import data
 from flowc.deployment import pods, profile, schedule
 from flowc.target import short_hash
+from flowc.targets.kubernetes import overlaid
 from flowc.targets.kubernetes.jobs import about_deployment, identity
 from flowc.targets.kubernetes.names import account, base
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from flowc.diagnostics import Diagnostic
     from flowc.ir import Flow
     from flowc.settings import Settings
 
 MAIN, PLAN = "coordinator", "plan.json"
+JOB, CRON_JOB = ({"apiVersion": "batch/v1", "kind": kind} for kind in ("Job", "CronJob"))
 FIRST = "run/incluster.py"
 # What the tests run with; a pod installs it where the image lacks it.
 CLIENT = "kubernetes==37.0.1"
@@ -95,8 +98,8 @@ def about(flow: Flow, settings: Settings, name: str, *, keep: bool = False) -> d
     return {"name": name, **place, "labels": labels, "annotations": notes}
 
 
-def job(flow: Flow, settings: Settings, volume: Mapping[str, Any]) -> dict[str, Any]:
-    """The Job, or the CronJob where the flow has a @schedule: `kind`, `metadata`, `spec`.
+def job(flow: Flow, settings: Settings, volume: Mapping[str, Any]) -> tuple[dict[str, Any], list[Diagnostic]]:
+    """The Job, or the CronJob where the flow has a @schedule: `kind`, `metadata`, `spec`; and what is wrong with the overlays.
 
     A Job is named by its content: what is applied once more unchanged starts nothing, what changed starts a run of its own.
     """
@@ -110,9 +113,10 @@ def job(flow: Flow, settings: Settings, volume: Mapping[str, Any]) -> dict[str, 
     }
     planned = schedule.schedule(flow)
     if planned is None:
-        name = f"{base(flow, settings)}-{short_hash(json.dumps(spec, sort_keys=True))}"
-        metadata = about(flow, settings, name, keep=True)
-        return {"kind": "Job", "metadata": metadata, "spec": spec}
+        metadata = about(flow, settings, base(flow, settings), keep=True)
+        made, problems = overlaid.job(flow, settings, None, {**JOB, "metadata": metadata, "spec": spec}, MAIN)
+        made["metadata"]["name"] += f"-{short_hash(json.dumps(made['spec'], sort_keys=True))}"
+        return made, problems
     line, zone = planned
     passing = {} if settings.job_ttl is None else {"ttlSecondsAfterFinished": settings.job_ttl}
     cron = {
@@ -123,9 +127,11 @@ def job(flow: Flow, settings: Settings, volume: Mapping[str, Any]) -> dict[str, 
         "startingDeadlineSeconds": STARTING_DEADLINE,
         "successfulJobsHistoryLimit": HISTORY,
         "failedJobsHistoryLimit": HISTORY,
-        "jobTemplate": {"metadata": inner, "spec": {**passing, **spec}},
     }
-    return {"kind": "CronJob", "metadata": about(flow, settings, base(flow, settings)), "spec": cron}
+    started, problems = overlaid.job(flow, settings, None, {**JOB, "metadata": inner, "spec": {**passing, **spec}}, MAIN)
+    cron["jobTemplate"] = {"metadata": started["metadata"], "spec": started["spec"]}
+    made, more = overlaid.cron_job(flow, settings, {**CRON_JOB, "metadata": about(flow, settings, base(flow, settings)), "spec": cron})
+    return made, [*problems, *more]
 
 
 def _pod(flow: Flow, settings: Settings, volume: Mapping[str, Any]) -> dict[str, Any]:
