@@ -88,12 +88,12 @@ def apply(
     found: list[Diagnostic],
     source: SourceFile,
     other: Callable[[str], SourceFile | None],
-    known: Callable[[], set[str]],
+    known: Callable[[str], bool],
     complete: bool,
 ) -> list[Diagnostic]:
     """What is left of `found`, in order, with warnings about the comments of `source`.
 
-    `other` gives the text of other files that diagnostics point at; `known` gives every code there is and is asked only where
+    `other` gives the text of other files that diagnostics point at; `known` says whether there is a code, and is asked only where
     a comment stands; `complete` says that every flow of the file was judged, without which no comment can be called unused.
     """
     comments = {source.path: list(read(source))}
@@ -176,14 +176,13 @@ def _last_line(place: Span) -> int:
 
 
 def _judge(
-    suppressions: list[Suppression], used: set[tuple[str, int, str]], known: Callable[[], set[str]], complete: bool
+    suppressions: list[Suppression], used: set[tuple[str, int, str]], known: Callable[[str], bool], complete: bool
 ) -> Iterator[Diagnostic]:
-    names = known()
     for suppression in suppressions:
         for code in suppression.codes:
             if not CODE.fullmatch(code):
                 continue
-            if code not in names:
+            if not known(code):
                 yield Diagnostic(
                     UNKNOWN,
                     f"there is no diagnostic {code} to silence",

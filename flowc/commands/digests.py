@@ -37,12 +37,18 @@ class Digests:
     known: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
     changed: bool = False
     _plain: dict[str, bool] = field(default_factory=dict)
+    _found: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
     def of(self, path: str, read: Callable[[], bytes | None], below: str = "") -> str | None:
         """The digest of what `read` gives for the path, None where that is None. What `read` raises passes through.
 
-        `below` is a folder that links must not lead out of: `read` itself is asked where one could.
+        `below` is a folder that links must not lead out of: `read` itself is asked where one could. A path is looked at once.
         """
+        if (path, below) not in self._found:
+            self._found[path, below] = self._look(path, read, below)
+        return self._found[path, below]
+
+    def _look(self, path: str, read: Callable[[], bytes | None], below: str) -> str | None:
         try:
             status = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):

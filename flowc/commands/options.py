@@ -160,7 +160,9 @@ class Source:
         from fnmatch import fnmatch
 
         project = _project(settings, self.env) or config.Project()
-        relative = os.path.relpath(path, os.path.dirname(settings) or os.curdir).replace(os.sep, "/")
+        root = os.path.join(os.path.dirname(os.path.abspath(settings)), "")
+        full = os.path.abspath(path)
+        relative = (full[len(root) :] if full.startswith(root) else os.path.relpath(full, root)).replace(os.sep, "/")
         return tuple(code for glob, codes in project.per_file_ignores.items() if fnmatch(relative, glob) for code in codes)
 
     def from_file(self, folder: str) -> dict[str, Any]:
@@ -174,10 +176,9 @@ class Source:
             if _parsed(self.file, self.env, self.target) is None:
                 raise SettingsError(f"{shown(self.file)} has no [tool.flowc]")
             return self.file
-        for place in () if self.isolated else above(folder):
-            for path in (os.path.join(place, name) for name in config.FILES):
-                if os.path.isfile(path) and text_of(path) is not None:
-                    return path
+        nearest = None if self.isolated else _nearest(os.path.abspath(folder))
+        if nearest is not None:
+            return nearest
         if self.env is not None:
             raise SettingsError(f"there is no environment {self.env!r}: no settings file was found that could have it")
         return None
@@ -196,9 +197,15 @@ def text_of(path: str) -> str | None:
     return None if config.project(text, shown(path)) is None else text
 
 
+@lru_cache(1024)
+def _nearest(folder: str) -> str | None:
+    paths = (os.path.join(place, name) for place in above(folder) for name in config.FILES)
+    return next((path for path in paths if os.path.isfile(path) and text_of(path) is not None), None)
+
+
 def forget() -> None:
     """Read settings files anew from here on."""
-    for each in (text_of, _parsed, _project, texts_below):
+    for each in (text_of, _nearest, _parsed, _project, texts_below):
         each.cache_clear()
 
 

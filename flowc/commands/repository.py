@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from flowc import __version__
+from flowc.commands import lock
 from flowc.commands.cache import Cache, folder_of
 from flowc.commands.digests import digest
-from flowc.commands.files import Folder, PathError, content, load, shown
+from flowc.commands.files import Folder, PathError, load, shown
+from flowc.commands.lock import Entry
 from flowc.commands.options import forget
 from flowc.commands.outputs import KUSTOMIZATION, kustomization
 from flowc.commands.parallel import mapped
@@ -27,31 +27,9 @@ from flowc.target import load as load_target
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flowc.commands.digests import Digests
     from flowc.commands.options import Source
     from flowc.commands.project import Repository
     from flowc.commands.verdicts import Verdict
-
-LOCK = "flowc.lock"
-PENDING = "pending"
-"""In a lock, the outputs that a run was about to write for the first time; a run that ends well leaves none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What the lock knows of a flow's file: digests of the settings, of the files read (None: looked for, not there), of the outputs."""
-
-    settings: str
-    read: Mapping[str, str | None]
-    outputs: Mapping[str, str]
-
-    def is_current(self, root: str, out: str, settings: str, digests: Digests) -> bool:
-        """Whether compiling again would change nothing."""
-        if self.settings != settings:
-            return False
-        paths = {os.path.join(root, path): known for path, known in self.read.items()}
-        paths |= {os.path.join(out, path): known for path, known in self.outputs.items()}
-        return all(_digest_of(digests, path) == known for path, known in paths.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +54,7 @@ def compile_repository(sources: Source, talk: Talk, *, check: bool, everything: 
 
 def _compile(repository: Repository, talk: Talk, *, check: bool, everything: bool, strict: bool) -> None:
     files = repository.files()
-    before = {} if check or everything else _read_lock(repository.out)
+    before = {} if check or everything else lock.read(repository.out)
     current = _current(repository, {path: before[path] for path in files if path in before})
     made = [each for each in _make_all(repository, [path for path in files if path not in current]) if each.judged]
     if not made and not current:
@@ -87,7 +65,7 @@ def _compile(repository: Repository, talk: Talk, *, check: bool, everything: boo
         raise click.exceptions.Exit(1)
     texts, entries = _outputs(repository, made, current)
     kept = {*texts, *(os.path.join(repository.out, path) for entry in current.values() for path in entry.outputs)}
-    stale = [path for name in _known_outputs(repository.out) if (path := os.path.join(repository.out, name)) not in kept]
+    stale = [path for name in lock.known_outputs(repository.out) if (path := os.path.join(repository.out, name)) not in kept]
     if check:
         env = repository.sources.env
         refuse_drift(drift(texts, stale), f"`flowc compile{f' --env {env}' if env else ''}`")
@@ -105,13 +83,12 @@ def _write(out: str, texts: Mapping[str, str], stale: Sequence[str]) -> None:
     """Write outputs, remove stale ones, and then replace the lock: a run that is killed leaves one that knows of every file there."""
     for folder in sorted({os.path.dirname(path) for path in texts}):
         make_folder(folder)
-    lock = os.path.join(out, LOCK)
-    known = {os.path.join(out, name) for name in _known_outputs(out)}
-    coming = sorted(os.path.relpath(path, out).replace(os.sep, "/") for path in texts.keys() - known - {lock})
+    path = os.path.join(out, lock.NAME)
+    known = {os.path.join(out, name) for name in lock.known_outputs(out)}
+    coming = sorted(os.path.relpath(each, out).replace(os.sep, "/") for each in texts.keys() - known - {path})
     if coming:
-        before = {"flowc": __version__, "flows": {}, **_lock(out)}
-        write({lock: json.dumps({**before, PENDING: sorted({*coming, *before.get(PENDING, ())})}, indent=1) + "\n"})
-    write({**{path: text for path, text in texts.items() if path != lock}, **dict.fromkeys(stale), lock: texts[lock]})
+        write({path: lock.announced(out, coming)})
+    write({**{each: text for each, text in texts.items() if each != path}, **dict.fromkeys(stale), path: texts[path]})
 
 
 def _current(repository: Repository, entries: Mapping[str, Entry]) -> dict[str, Entry]:
@@ -196,67 +173,5 @@ def _outputs(repository: Repository, made: Sequence[Made], current: Mapping[str,
         if load_target(name).kubernetes:
             files = [file.removeprefix(f"{name}/") for entry in entries.values() for file in entry.outputs if file.startswith(f"{name}/")]
             texts[f"{name}/{KUSTOMIZATION}"] = kustomization(files)
-    texts[LOCK] = _lock_text(entries)
+    texts[lock.NAME] = lock.text(entries)
     return {os.path.join(repository.out, file): text for file, text in texts.items()}, entries
-
-
-# --- the lock ----------------------------------------------------------------------------------------------------------
-
-
-def _lock_text(entries: Mapping[str, Entry]) -> str:
-    flows = {
-        path: {"settings": entry.settings, "read": dict(sorted(entry.read.items())), "outputs": dict(sorted(entry.outputs.items()))}
-        for path, entry in sorted(entries.items())
-    }
-    return json.dumps({"flowc": __version__, "flows": flows}, indent=1) + "\n"
-
-
-def _lock(out: str) -> dict[str, Any]:
-    path = os.path.join(out, LOCK)
-    if not os.path.lexists(path):
-        return {}
-    try:
-        found = json.loads(load(path, 64 << 20))
-    except ValueError as error:
-        raise PathError(f"{shown(path)} is no JSON; remove it, and everything is compiled anew") from error
-    if not _is_lock(found):
-        raise PathError(f"{shown(path)} is no lock of flowc; remove it, and everything is compiled anew")
-    return dict(found)
-
-
-def _is_lock(found: Any) -> bool:
-    """Whether data has the shape of a lock, as deep as it is read."""
-    if not isinstance(found, dict) or not isinstance(found.get("flows"), dict) or not _are_texts(found.get(PENDING, [])):
-        return False
-    entries = [*found["flows"].values()]
-    return all(isinstance(each, dict) and all(isinstance(each.get(key), dict) for key in ("read", "outputs")) for each in entries)
-
-
-def _are_texts(found: Any) -> bool:
-    return isinstance(found, list) and all(isinstance(each, str) for each in found)
-
-
-def _read_lock(out: str) -> dict[str, Entry]:
-    """The entries by file; none where another version of flowc wrote them, whose outputs may be other ones."""
-    found = _lock(out)
-    if found.get("flowc") != __version__:
-        return {}
-    return {path: Entry(str(one.get("settings")), one["read"], one["outputs"]) for path, one in found["flows"].items()}
-
-
-def _known_outputs(out: str) -> list[str]:
-    """What the lock says that flowc wrote, below `out`: only that is ever removed."""
-    found = _lock(out)
-    if not found:
-        return []
-    files = {file for entry in found["flows"].values() for file in entry["outputs"]} | set(found.get(PENDING, ()))
-    folders = {os.path.dirname(file) for file in files}
-    listed = {f"{folder}/{KUSTOMIZATION}" for folder in folders if os.path.exists(os.path.join(out, folder, KUSTOMIZATION))}
-    return sorted(file for file in files | listed if not os.path.isabs(file) and os.pardir not in file.split("/"))
-
-
-def _digest_of(digests: Digests, path: str) -> str | None:
-    try:
-        return digests.of(path, lambda: content(path))
-    except OSError:
-        return None

@@ -45,8 +45,8 @@ class Judged:
         return [Found(self.path, diagnostic) for diagnostic in self.found]
 
 
-SCRIPTS = ("flowc.__main__", "flowc.run.local_task")
-"""Modules that run at once when they are imported, or only beside the bootstrap."""
+DECLARES = b" = Code(\n"
+"""How a module declares a code."""
 
 Accept = Callable[[Sequence["Flow"]], None]
 """Called with the flows of a file before any is compiled; raises where the command cannot go on with these."""
@@ -99,21 +99,35 @@ def _suppressed(
         return []
     from flowc import suppress
 
-    left = suppress.apply(list(found), source, texts, known_codes, complete)
+    left = suppress.apply(list(found), source, texts, is_code, complete)
     return [each for each in left if not (each.code.id.startswith(ignored) and suppress.can_suppress(each))] if ignored else left
 
 
 def known_codes() -> set[str]:
-    """Every code there is: constructing one registers it, so all modules are imported."""
-    import importlib
-    import pkgutil
-
-    import flowc
-
-    for module in pkgutil.walk_packages(flowc.__path__, "flowc."):
-        if module.name not in SCRIPTS:
-            importlib.import_module(module.name)
+    """Every code there is: constructing one registers it, so the modules that do are imported."""
+    _declare(DECLARES)
     return set(REGISTRY)
+
+
+def is_code(code: str) -> bool:
+    """Whether there is such a code. Only the module that declares it is imported: to import all costs more than most checks."""
+    if code not in REGISTRY:
+        _declare(b'"%s"' % code.encode())
+    return code in REGISTRY
+
+
+def _declare(mention: bytes) -> None:
+    """Import the modules of flowc that declare codes and whose text has these bytes."""
+    import importlib
+
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    for folder, _, names in os.walk(root):
+        for name in (each for each in names if each.endswith(".py")):
+            with open(os.path.join(folder, name), "rb") as file:
+                text = file.read()
+            if DECLARES in text and mention in text:
+                module = os.path.relpath(os.path.join(folder, name), os.path.dirname(root)).removesuffix(".py")
+                importlib.import_module(module.replace(os.sep, ".").removesuffix(".__init__"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from flowc.commands.session import known_codes
+from cli.running import script
+
+from flowc.commands.session import is_code, known_codes
 from flowc.diagnostics import REGISTRY, Code, Diagnostic, Label, Severity
 from flowc.source import SourceFile, Span
 from flowc.suppress import IMPOSSIBLE, MALFORMED, UNKNOWN, UNUSED, apply, read
 
-KNOWN = known_codes()
+known_codes()
 ERROR, OTHER, FATAL = (REGISTRY[code] for code in ("FC305", "FC307", "FC140"))
 TARGETED = next(code for name, code in sorted(REGISTRY.items()) if name.startswith("FC4") and code.severity is Severity.WARNING)
 
@@ -16,12 +18,26 @@ def _apply(text: str, *found: Diagnostic, complete: bool = True, other: str | No
     """(code, line) of what is left."""
     source = SourceFile("flow.py", text)
     beside = None if other is None else SourceFile("common.py", other)
-    left = apply(list(found), source, lambda _: beside, lambda: KNOWN, complete)
+    left = apply(list(found), source, lambda _: beside, is_code, complete)
     return [(each.code.id, each.span.line if each.span else 0) for each in left]
 
 
 def _at(code: Code, line: int, end: int | None = None, end_column: int = 9, path: str = "flow.py") -> Diagnostic:
     return Diagnostic(code, "a problem", Span(path, line, 1, end or line, end_column))
+
+
+def test_every_code_is_found() -> None:
+    """The modules that are imported to know all codes, and those that are imported to know one, are those that declare them."""
+    every = script(
+        "import importlib, pkgutil, flowc\n"
+        "for module in pkgutil.walk_packages(flowc.__path__, 'flowc.'):\n"
+        "    if module.name not in ('flowc.__main__', 'flowc.run.local_task'):\n"
+        "        importlib.import_module(module.name)\n"
+        "print(*sorted(importlib.import_module('flowc.diagnostics').REGISTRY))"
+    ).stdout.split()
+    assert script("from flowc.commands.session import known_codes; print(*sorted(known_codes()))").stdout.split() == every
+    one = "import sys; from flowc.commands.session import is_code; print(*(code for code in sys.argv[1:] if is_code(code)))"
+    assert script(one, "FC000", *every).stdout.split() == every
 
 
 def test_silences_on_its_line() -> None:
