@@ -115,7 +115,7 @@ def test_nothing_is_left_behind(engine: ArgoCd | Flux, cluster: Cluster) -> None
     assert workflow["status"]["phase"] == "Succeeded", workflow["status"]
     assert workflow["spec"].get("workflowTemplateRef", {}) == {"name": "shop.test.staging.weeklyreport"}
 
-    work.replace("flows/features.py", ("memory=2048", "memory=3072"), ("@schedule(cron=NIGHTLY, timezone=ZONE)\n", ""), ("NIGHTLY, ", ""), (", schedule", ""), (", ZONE", ""))
+    work.replace("flows/features.py", ("memory=8192", "memory=12288"), ("@schedule(cron=NIGHTLY, timezone=ZONE)\n", ""), ("NIGHTLY, ", ""), (", schedule", ""), (", ZONE", ""))
     (work.root / "flows" / "forecast.py").unlink()
     work.replace("flows/report.py", ("WeeklyReport", "MondayReport"))
     compiled(work)
@@ -131,7 +131,7 @@ def test_nothing_is_left_behind(engine: ArgoCd | Flux, cluster: Cluster) -> None
     }
     key = ("WorkflowTemplate", "shop.test.staging.features")
     assert second[key]["metadata"]["uid"] == first[key]["metadata"]["uid"]
-    assert [size in json.dumps(one[key]["spec"]) for one in (first, second) for size in ("2048M", "3072M")] == [True, False, False, True]
+    assert [size in json.dumps(one[key]["spec"]) for one in (first, second) for size in ("8192M", "12288M")] == [True, False, False, True]
 
     left = set(there(cluster, namespace)) - set(second)
     assert left == {("WorkflowTemplate", "others"), ("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}

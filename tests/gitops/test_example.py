@@ -94,7 +94,7 @@ def test_what_a_commit_takes_away_is_not_built(tmp_path: Path) -> None:
     report = work / "flows" / "report.py"
     report.write_text(report.read_text().replace("WeeklyReport", "MondayReport"))
     features = work / "flows" / "features.py"
-    features.write_text(features.read_text().replace("memory=2048", "memory=3072"))
+    features.write_text(features.read_text().replace("memory=8192", "memory=12288"))
     assert "flows/forecast.py:Forecast" in flowc(work, "diff", code=1).stdout
     flowc(work, "compile", "--env", "prod", "--check", code=1)
     assert "4 outputs removed" in flowc(work, "compile", "--env", "prod").stderr

@@ -15,7 +15,7 @@ class Features(FlowSpec):
         self.next(self.count, foreach="regions")
 
     @retry(times=2)
-    @resources(cpu=1, memory=2048)
+    @resources(cpu=1, memory=8192)
     @step
     def count(self):
         self.region = self.input

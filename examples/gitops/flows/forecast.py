@@ -13,7 +13,7 @@ class Forecast(FlowSpec):
         self.next(self.fit)
 
     @timeout(minutes=30)
-    @resources(cpu=2, memory=4096)
+    @resources(cpu=2, memory=16384)
     @step
     def fit(self):
         self.level = 100 + self.horizon
