@@ -15,8 +15,12 @@ from flowc.targets.argo import cron_workflow, events_sensor, hooks, jobset, over
 
 RBAC = "rbac.authorization.k8s.io/v1"
 KUBERNETES = "kubernetes/1.33.json"
-# Argo CD and Flux remove what a commit no longer holds; runs that are under way still mount this code.
-KEEP = {"argocd.argoproj.io/sync-options": "Prune=false", "kustomize.toolkit.fluxcd.io/prune": "disabled"}
+# Argo CD and Flux remove what a commit no longer holds; runs that are under way still mount this code. It is no drift either.
+KEEP = {
+    "argocd.argoproj.io/sync-options": "Prune=false",
+    "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
+    "kustomize.toolkit.fluxcd.io/prune": "disabled",
+}
 
 
 def check(flow: Flow, graph: Graph, settings: Settings) -> Sequence[Diagnostic]:

@@ -36,8 +36,12 @@ RESTARTS = 50
 STARTING_DEADLINE = 3540
 HISTORY = 10
 WIDTH = 120
-# Argo CD and Flux remove what a commit no longer holds; a run that is under way still needs these.
-KEEP = {"argocd.argoproj.io/sync-options": "Prune=false", "kustomize.toolkit.fluxcd.io/prune": "disabled"}
+# Argo CD and Flux remove what a commit no longer holds; a run that is under way still needs these. They are no drift either.
+KEEP = {
+    "argocd.argoproj.io/sync-options": "Prune=false",
+    "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
+    "kustomize.toolkit.fluxcd.io/prune": "disabled",
+}
 POLICY = {
     "rules": [
         {"action": "FailJob", "onExitCodes": {"containerName": MAIN, "operator": "In", "values": FINAL}},
