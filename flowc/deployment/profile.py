@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowc import merging
-from flowc.deployment import pod_security, pods
+from flowc.deployment import pod_security
+from flowc.deployment import pods as parts
 from flowc.deployment.samples import sample
 from flowc.diagnostics import Code, Diagnostic, Example
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from flowc.ir import Step
     from flowc.settings import Settings
+    from flowc.source import Span
 
 RESTRICTED = "restricted"
 USER = 1000
@@ -35,9 +37,9 @@ CONTAINER: Mapping[str, Any] = {
 
 REFUSED = Code(
     "FC522",
-    "a security context that the profile refuses",
-    "With `profile = restricted`, pods keep to the Pod Security Standard of that name. A namespace that enforces it refuses what a step "
-    "asks for beyond it, and only when the run comes to that step.",
+    "a pod that the profile refuses",
+    "With `profile = restricted`, pods keep to the Pod Security Standard of that name. A namespace that enforces it refuses what a step, "
+    "an overlay or a template asks for beyond it, and only when the run comes to that step.",
     bad=Example(
         {"flow.py": sample("kubernetes", on_start="@kubernetes(security_context={'run_as_user': 0})")},
         line=5,
@@ -63,7 +65,7 @@ def of_pod(settings: Settings) -> dict[str, Any]:
 
 def of_container(settings: Settings, asked: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """`securityContext` of a container: the profile's, and over it what a step asked for."""
-    return {**(CONTAINER if restricted(settings) else {}), **(pods.security_context(asked) if asked else {})}
+    return {**(CONTAINER if restricted(settings) else {}), **(parts.security_context(asked) if asked else {})}
 
 
 def volumes(settings: Settings) -> list[dict[str, Any]]:
@@ -79,6 +81,24 @@ def mounts(settings: Settings) -> list[dict[str, Any]]:
 def environment(settings: Settings) -> dict[str, str]:
     """Variables of every pod: an image's own HOME could not be written."""
     return {"HOME": TMP} if restricted(settings) else {}
+
+
+def refused(pods: Iterable[tuple[str, Span, Mapping[str, Any]]], settings: Settings) -> Iterator[Diagnostic]:
+    """FC522 of finished pods (whose, where that is said, their spec), which steps are not alone to decide: overlays and templates do too.
+
+    What several pods have alike is told once.
+    """
+    if not restricted(settings):
+        return
+    told: dict[str, dict[str, Span]] = {}
+    for what, span, pod in pods:
+        for text in pod_security.violations(pod):
+            told.setdefault(text, {}).setdefault(what, span)
+    for text, places in told.items():
+        first, more = next(iter(places)), len(places) - 1
+        what = f"{first} and {more} more" if more else first
+        remedy = "leave that out of the overlay or template that asks for it, or compile without the profile"
+        yield Diagnostic(REFUSED, f"{what}: {text}", places[first], help=remedy)
 
 
 def check(step: Step, settings: Settings) -> Iterator[Diagnostic]:

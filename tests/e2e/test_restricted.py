@@ -27,7 +27,7 @@ RIGHTS = {
     "root": False,
     "seccomp": "2",
     "escalates": False,
-    "capabilities": 0,
+    "capabilities": "none",
     "writes /": "EROFS",
     "writes home": True,
     "writes temporary": True,

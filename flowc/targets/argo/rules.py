@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowc.deployment.samples import sample
 from flowc.diagnostics import Code, Diagnostic, Example, OutputBug
-from flowc.targets.argo import rules_cron, rules_size, rules_template
+from flowc.targets.argo import rules_cron, rules_security, rules_size, rules_template
 
 if TYPE_CHECKING:
     from flowc.ir import Flow
@@ -65,6 +65,7 @@ def rules(flow: Flow, objects: Sequence[Mapping[str, Any]], settings: Settings) 
         for where, metadata in _metadata(value):
             found += _keys(flow, f"{what}, {where}", metadata)
         found += _environments(flow, value)
+        found += rules_security.check(flow, value, settings)
     if wrong and not found:
         more = f" (and {len(wrong) - _EXPLAINED} more)" if len(wrong) > _EXPLAINED else ""
         raise OutputBug("Argo would refuse the output: " + "; ".join(wrong[:_EXPLAINED]) + more)

@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flowc.deployment import profile
 from flowc.deployment.samples import sample
 from flowc.diagnostics import Code, Diagnostic, Example, OutputBug, Severity
+from flowc.run import jobs
 
 if TYPE_CHECKING:
     from flowc.ir import Flow
@@ -83,6 +85,7 @@ def rules(flow: Flow, objects: Sequence[Mapping[str, Any]], settings: Settings) 
         found += _size(flow, value)
     for step, template in templates.items():
         found += _template(flow, step, template)
+    found += profile.refused(_pods(flow, objects, plan), settings)
     wrong = [f"{value['kind']} {value['metadata']['name']}: {what}" for value in objects for what in _problems(value, objects)]
     if wrong and not found:
         raise OutputBug("Kubernetes would refuse the output: " + "; ".join(wrong[:5]))
@@ -136,6 +139,18 @@ def _template(flow: Flow, step: str, template: Mapping[str, Any]) -> Iterator[Di
                 text = f"`{variable['name']}` cannot name an environment variable"
                 help_ = "use letters, digits, `_`, `-` and `.`, and no digit first"
                 yield Diagnostic(BAD_ENVIRONMENT, text, _span(flow, step, "environment"), help=help_)
+
+
+def _pods(flow: Flow, objects: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -> Iterator[tuple[str, Span, Mapping[str, Any]]]:
+    """Of the coordinator and of all that it makes."""
+    made: list[tuple[str, str, dict[str, Any]]] = [(step, f"the pod of `{step}`", jobs.manifest(plan, step)) for step in plan["jobs"]]
+    made += [("", f"the pod of the exit hook `{hook['function']}`", jobs.whole(plan, hook["job"])) for hook in plan.get("hooks", ())]
+    for value in objects:
+        started = value["spec"]["jobTemplate"] if value["kind"] == "CronJob" else value
+        made += [("", "the coordinator", {"kind": "Job", "spec": started["spec"]})] if value["kind"] in ("Job", "CronJob") else []
+    for step, what, job in made:
+        for pod in jobs.pods(job):
+            yield what, _span(flow, step, "kubernetes"), pod["spec"]
 
 
 def _span(flow: Flow, step: str, decorator: str) -> Span:
