@@ -1,0 +1,172 @@
+"""In: a flow and overlays of its pods, workflow and JobSet. Out: proof that what they say is in the real objects, and that the flow runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from e2e import runs
+from e2e.cases import Case
+from e2e.cluster import LABEL, LOGS, SESSION, Cluster, run
+from e2e.laptop import FLOWS
+
+pytestmark = pytest.mark.e2e
+CLASS = f"flowc-overlaid-{SESSION.partition('-')[0]}"
+CASE = Case("overlaid", "overlaid")
+SETTINGS = f"""
+rbac = true
+
+[overlays.everywhere]
+kind = "Pod"
+[overlays.everywhere.patch.metadata]
+labels = {{ cost-center = "4711" }}
+annotations = {{ "example.com/note" = "all" }}
+[overlays.everywhere.patch.spec]
+priorityClassName = "{CLASS}"
+tolerations = [{{ key = "gpu", operator = "Exists" }}]
+terminationGracePeriodSeconds = 7
+volumes = [{{ name = "scratch", emptyDir = {{ sizeLimit = "64Mi" }} }}]
+containers = [{{ name = "main", volumeMounts = [{{ name = "scratch", mountPath = "/scratch" }}] }}]
+
+[overlays.start]
+kind = "Pod"
+steps = ["start"]
+[overlays.start.patch.metadata]
+annotations = {{ "example.com/note" = "start" }}
+[overlays.start.patch.spec]
+tolerations = [{{ key = "big", operator = "Exists" }}]
+[[overlays.start.patch.spec.containers]]
+name = "main"
+env = [{{ name = "COLOUR", value = "green" }}]
+[[overlays.start.patch.spec.containers]]
+name = "wait"
+resources = {{ limits = {{ memory = "200Mi" }} }}
+
+[overlays.gang]
+kind = "Pod"
+steps = ["tr*"]
+patch.spec.containers = [{{ name = "main", env = [{{ name = "COLOUR", value = "blue" }}] }}]
+
+[overlays.queue]
+kind = "JobSet"
+patch.metadata.labels = {{ "example.com/queue" = "night" }}
+
+[overlays.cleaning]
+kind = "WorkflowTemplate"
+[overlays.cleaning.patch.spec]
+ttlStrategy = {{ secondsAfterCompletion = 3600 }}
+podGC = {{ strategy = "OnPodCompletion", deleteDelayDuration = "30m" }}
+
+[overlays.account]
+kind = "ServiceAccount"
+patch.metadata.annotations = {{ "example.com/role" = "reader" }}
+"""
+
+
+@pytest.fixture(scope="module")
+def apart(cluster: Cluster) -> Iterator[Cluster]:
+    """A namespace of its own and a priority class."""
+    own = dataclasses.replace(cluster, namespace=CLASS)
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": CLASS, "labels": {LABEL: SESSION, "flowc/overcommit": "true"}}}
+    priority = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": CLASS}, "value": 7}
+    listed = {"apiVersion": "v1", "kind": "List", "items": [namespace, priority]}
+    run(["kubectl", "apply", "-f", "-"], env=own.env, text=json.dumps(listed))
+    own.prepare()
+    yield own
+    run(["kubectl", "delete", f"priorityclass/{CLASS}", f"namespace/{CLASS}", "--wait=false"], env=own.env)
+
+
+@pytest.fixture(scope="module")
+def ended(apart: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The workflow after its end, its pods by step, and the other objects."""
+    folder = tmp_path_factory.mktemp("overlaid")
+    shutil.copy(FLOWS / "overlaid.py", folder)
+    (folder / "flowc.toml").write_text(SETTINGS)
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("METAFLOW_", "AWS_"))}
+    command = [*runs.flowc_command(), "compile", "overlaid.py", "--target", "argo", "--argo-version", apart.argo_minor]
+    template = runs.deploy(run(command, env=env, cwd=folder), apart, LOGS / apart.argo_version / "flowc-overlaid")
+    name = runs.submit(CASE, template, apart)
+    workflow = runs.finish(name, apart)
+    pods = apart.get("pods")["items"]
+    steps: dict[str, Any] = {}
+    for pod in pods:
+        step = pod["metadata"]["annotations"].get("metaflow/step_name")
+        steps.setdefault(step or "the pod that makes the JobSet", pod)
+    return {
+        "workflow": workflow,
+        "story": "" if workflow["status"]["phase"] == "Succeeded" else runs.story(name, apart),
+        "steps": steps,
+        "pods": pods,
+        "jobsets": apart.get("jobsets")["items"],
+        "account": apart.get("serviceaccount", template),
+        "artifacts": runs.stored(CASE, "flowc", name, apart, folder),
+    }
+
+
+def main(pod: dict[str, Any], name: str = "main") -> dict[str, Any]:
+    return next(each for each in pod["spec"]["containers"] if each["name"] == name)
+
+
+def test_the_flow_runs(ended: dict[str, Any]) -> None:
+    """With all overlays the flow ends as it should, and what its tasks saw is what was patched."""
+    assert ended["workflow"]["status"]["phase"] == "Succeeded", ended["story"]
+    text = json.dumps(ended["artifacts"])
+    assert "green" in text
+    assert text.count("blue") >= 2
+    assert "red" not in text
+
+
+def test_every_pod(ended: dict[str, Any]) -> None:
+    """An overlay without steps is in every pod, those of the JobSet and the one that makes it too."""
+    assert len(ended["pods"]) == 6  # start, join, end, the creator of the JobSet, two of the gang
+    for pod in ended["pods"]:
+        assert pod["metadata"]["labels"]["cost-center"] == "4711"
+        assert pod["spec"]["priorityClassName"] == CLASS
+        assert pod["spec"]["priority"] == 7
+        assert pod["spec"]["terminationGracePeriodSeconds"] == 7
+        assert "example.com/note" in pod["metadata"]["annotations"]
+
+
+def test_one_step(ended: dict[str, Any]) -> None:
+    """An overlay of a step is in its pod alone; a list without a key is replaced, one with a key is merged; Argo's container is reached."""
+    start, join = ended["steps"]["start"], ended["steps"]["join"]
+    keys = [{each.get("key") for each in pod["spec"]["tolerations"]} for pod in (start, join)]
+    assert "big" in keys[0]
+    assert "gpu" not in keys[0]
+    assert "gpu" in keys[1]
+    assert start["metadata"]["annotations"]["example.com/note"] == "start"
+    assert join["metadata"]["annotations"]["example.com/note"] == "all"
+    limits = [main(pod, "wait").get("resources", {}).get("limits", {}).get("memory") for pod in (start, join)]
+    assert limits[0] == "200Mi"
+    assert limits[1] != "200Mi"
+    for pod in (start, join):
+        (volume,) = [each for each in pod["spec"]["volumes"] if each["name"] == "scratch"]
+        assert volume["emptyDir"]["sizeLimit"] == "64Mi"
+        assert "/scratch" in [each["mountPath"] for each in main(pod)["volumeMounts"]]
+
+
+def test_other_objects(ended: dict[str, Any]) -> None:
+    """Patches of the workflow, the JobSet and the service account are in them; the cleaning of pods is told to Argo's controller."""
+    spec = ended["workflow"]["status"]["storedWorkflowTemplateSpec"]
+    assert spec["ttlStrategy"] == {"secondsAfterCompletion": 3600}
+    assert spec["podGC"] == {"strategy": "OnPodCompletion", "deleteDelayDuration": "30m"}
+    assert ended["steps"]["start"]["metadata"]["annotations"]["workflows.argoproj.io/pod-gc-strategy"].startswith("OnPodCompletion/30m")
+    assert ended["jobsets"][0]["metadata"]["labels"]["example.com/queue"] == "night"
+    assert ended["account"]["metadata"]["annotations"]["example.com/role"] == "reader"
+
+
+def test_linted_as_compiled(tmp_path: Path) -> None:
+    """The manifest names the class once for the workflow, not once a step."""
+    shutil.copy(FLOWS / "overlaid.py", tmp_path)
+    (tmp_path / "flowc.toml").write_text(SETTINGS)
+    text = run([*runs.flowc_command(), "compile", "overlaid.py", "--target", "argo"], env=dict(os.environ), cwd=tmp_path)
+    (template,) = [each for each in yaml.safe_load_all(text) if each["kind"] == "WorkflowTemplate"]
+    assert template["spec"]["podPriorityClassName"] == CLASS
+    assert not any("priorityClassName" in each for each in template["spec"]["templates"])

@@ -1,0 +1,29 @@
+"""In: an object and a patch. Out: what the real `kubectl patch --local --type=strategic` makes of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+KUBECTL = shutil.which("kubectl")
+needs_kubectl = pytest.mark.skipif(KUBECTL is None, reason="kubectl is the judge, and is not here")
+
+
+def patched(value: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any] | None:
+    """The object as kubectl gives it; None where it refuses the patch."""
+    assert KUBECTL is not None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "object.json"
+        path.write_text(json.dumps(value))
+        command = [KUBECTL, "patch", "--local", "-f", str(path), "--type=strategic", "-o", "json", "-p", json.dumps(patch)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return None
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
