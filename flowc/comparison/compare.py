@@ -15,8 +15,8 @@ from flowc.settings import Settings
 
 EVERY = "every step"
 SECRET = re.compile(r"(?i)token|secret|passw|api_?key|access_?key|private|credential|webhook|headers|(?<![a-z])auth(?!or)")
-OPEN = ("secrets", "image_pull_secrets", "production_token")
-"""Facts that are names, or stand in the open on every object."""
+OPEN = ("secrets", "image_pull_secrets", "production_token", "METAFLOW_ARGO_EVENTS_WEBHOOK_URL")
+"""Facts that are names, or stand in the open on every object; and where Argo Events listens in the cluster."""
 HIDDEN, OTHER = "(hidden)", "(hidden, another one)"
 USERINFO = re.compile(r"://[^/@\s]+@")
 STARTS = "How a pod starts: Metaflow's shell command fetches a code package from the datastore; flowc's bootstrap comes with the manifest."
@@ -28,7 +28,7 @@ STAMP = "metaflow/deployment_timestamp: flowc's output is the same on any day."
 CAPTURE = (
     "Metaflow's pod that prints the error of a failed run (error-msg-capture-hook): flowc has none; Argo shows the message of the step."
 )
-TOKEN = (
+HELD = (
     "The production token: Metaflow's output has a placeholder in its place. flowc writes {token}; "
     "`production-token` sets the one that is deployed."
 )
@@ -152,7 +152,7 @@ def _by_design(old: Reading, new: Reading) -> Iterator[str]:
 
 def _absent(old: Reading, new: Reading) -> Iterator[str]:
     if old.flow.get("production_token") is UNKNOWN:
-        yield TOKEN.format(token=new.flow.get("production_token"))
+        yield HELD.format(token=new.flow.get("production_token"))
     objects = new.flow.get("objects") or []
     if objects and not old.flow.get("objects"):
         yield f"The objects {', '.join(objects)}: Metaflow's output has only the WorkflowTemplate, whose annotations were compared."

@@ -21,6 +21,7 @@ OF_STEPS = {
     "map": "use-distributed-map",
 }  # fmt: skip
 """Facts of steps that a setting decides for all steps, and its key."""
+LISTS = ("secrets", "tags", "image_pull_secrets")
 SIDECARS = {"event_logger": "METAFLOW_DEFAULT_EVENT_LOGGER", "monitor": "METAFLOW_DEFAULT_MONITOR"}
 OF_FLOW = {
     "name": "name", "namespace": "namespace", "production_token": "production-token", "title": "title", "description": "description",
@@ -46,16 +47,21 @@ def suggest(found: Sequence[Change], settings: Settings, old: Reading, new: Read
     values: dict[str, Any] = {}
     remarks: list[str] = []
     common = {name: facts for name, facts in new.steps.items() if name in old.steps}
+    named = new.flow.get("project") is not None
     for change in found:
-        if change.path[0] == "flow":
+        if change.path[0] == "flow" and not (named and change.path[1] in ("name", "title")):
             values |= _of_flow(change)
         elif change.path[0] == "hooks":
             values |= _of_hooks(change)
     for (fact, name), changes in _of_steps(found).items():
+        if fact in LISTS:
+            missing = _missing(changes, common)
+            values |= {OF_STEPS[fact]: [*getattr(settings, fact), *missing]} if missing else {}
+            continue
         before = changes[0].before
         if before is None or str(before).startswith("from {") or any(change.before != before for change in changes):
             continue
-        if _reaches_others(fact, name, changes, common):
+        if not _decides(fact, name, changes, settings) or _reaches_others(fact, name, changes, common):
             continue
         if any(secret.get(id(change)) for change in changes):
             remarks.append(f'{name} looks secret: put it into a Secret of the namespace, and name that: secrets = ["NAME"]')
@@ -63,17 +69,29 @@ def suggest(found: Sequence[Change], settings: Settings, old: Reading, new: Read
             _put(values, settings, "environment", SIDECARS[fact], before)
         elif name:
             _put(values, settings, OF_STEPS[fact], name, before)
-        elif fact == "secrets":
-            values["secrets"] = sorted(
-                {*settings.secrets, *(item for change in changes for item in change.before if item not in (change.after or []))}
-            )
         else:
             values[OF_STEPS[fact]] = before == "distributed" if fact == "map" else before
     if "with-decorators" in values:
-        named = [f"{name}:{attributes}".rstrip(":") for name, attributes in dict(values["with-decorators"]).items()]
-        values["with-decorators"] = [*settings.with_decorators, *named]
+        added = [f"{name}:{attributes}".rstrip(":") for name, attributes in dict(values["with-decorators"]).items()]
+        values["with-decorators"] = [*settings.with_decorators, *added]
     left = {key: value for key, value in values.items() if key in BY_KEY and value not in ([], {}, "")}
     return Suggestion({key: left[key] for key in BY_KEY if key in left}, tuple(dict.fromkeys(remarks)))
+
+
+def _missing(changes: Sequence[Change], steps: Mapping[str, Any]) -> list[str]:
+    """The items that all steps lack alike; none where only some do, since the setting is for all."""
+    if changes[0].path[0] != "every step" and len(changes) < len(steps):
+        return []
+    lacks = [[item for item in change.before or [] if item not in (change.after or [])] for change in changes]
+    return lacks[0] if all(each == lacks[0] for each in lacks) else []
+
+
+def _decides(fact: str, name: str, changes: Sequence[Change], settings: Settings) -> bool:
+    """Whether flowc's value comes from the setting, and not from the step's own decorators."""
+    current = getattr(settings, BY_KEY["environment" if fact in SIDECARS else OF_STEPS[fact]].field)
+    if name:
+        return all(change.after is None or current.get(name) == change.after for change in changes)
+    return fact not in ("image", "image_pull_policy", "service_account") or all(change.after == current for change in changes)
 
 
 def _reaches_others(fact: str, name: str, changes: Sequence[Change], steps: Mapping[str, Mapping[str, Any]]) -> bool:
@@ -81,10 +99,8 @@ def _reaches_others(fact: str, name: str, changes: Sequence[Change], steps: Mapp
     if any(change.path[0] == "every step" for change in changes):
         return False
     others = [facts for step, facts in steps.items() if step not in {change.path[1] for change in changes}]
-    if fact in ("secrets", "tags", "with"):
-        return bool(others)
     values = [(facts.get(fact) or {}).get(name) if name else facts.get(fact) for facts in others]
-    return any(value == change.after for value in values for change in changes)
+    return bool(others) if fact == "with" else any(value == change.after for value in values for change in changes)
 
 
 def _of_steps(found: Sequence[Change]) -> dict[tuple[str, str], list[Change]]:
@@ -107,7 +123,11 @@ def _of_flow(change: Change) -> dict[str, Any]:
     fact, before = change.path[1], change.before
     if fact == "branch" and before:
         kind, _, rest = str(before).partition(".")
-        return {"owner": rest} if kind == "user" else {"production": kind == "prod", **({"branch": rest} if rest else {})}
+        return (
+            {"owner": rest}
+            if kind == "user"
+            else {**({"production": True} if kind == "prod" else {}), **({"branch": rest} if rest else {})}
+        )
     return {OF_FLOW[fact]: before} if fact in OF_FLOW and before is not None else {}
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flowc.comparison.compare import Comparison
+    from flowc.meaning import Change
 
 
 def render(found: Comparison, title: str, form: str) -> str:
@@ -34,7 +35,7 @@ def render(found: Comparison, title: str, form: str) -> str:
 
 def _text(found: Comparison, title: str) -> Iterator[str]:
     yield printable(title)
-    yield from (f"  {sign(change)} {sentence(change, '')}" for change in found.changes)
+    yield from (f"  {sign(change)} {_sentence(change, steps, '')}" for change, steps in _together(found.changes))
     if found.same:
         yield "  means the same"
     for heading, lines in _sections(found):
@@ -47,7 +48,7 @@ def _text(found: Comparison, title: str) -> Iterator[str]:
 
 def _markdown(found: Comparison, title: str) -> Iterator[str]:
     yield f"### {printable(title)}\n"
-    yield from (f"- {sentence(change, '`')}" for change in found.changes)
+    yield from (f"- {_sentence(change, steps, '`')}" for change, steps in _together(found.changes))
     if found.same:
         yield "Means the same."
     for heading, lines in _sections(found):
@@ -57,6 +58,24 @@ def _markdown(found: Comparison, title: str) -> Iterator[str]:
         yield "\n```toml"
         yield from _settings(found)
         yield "```"
+
+
+def _together(found: Sequence[Change]) -> Iterator[tuple[Change, tuple[str, ...]]]:
+    """The changes, with the steps that a change of one step is the same for: told once, where it came first."""
+    alike: dict[str, list[Change]] = {}
+    for change in found:
+        of_step = change.path[0] == "steps" and len(change.path) > 2
+        alike.setdefault(repr((change.path[2:], change.before, change.after)) if of_step else str(id(change)), []).append(change)
+    for each in alike.values():
+        yield each[0], tuple(change.path[1] for change in each if len(change.path) > 1)
+
+
+def _sentence(change: Change, steps: Sequence[str], quote: str) -> str:
+    text = sentence(change, quote)
+    if len(steps) < 2:
+        return text
+    named = ", ".join(f"{quote}{printable(step)}{quote}" for step in steps)
+    return text.replace(f"step {quote}{printable(steps[0])}{quote}", f"steps {named}", 1)
 
 
 def _sections(found: Comparison) -> Iterator[tuple[str, Sequence[str]]]:
