@@ -1,4 +1,4 @@
-"""In: a Flow, its Graph and Settings. Out: what a state machine whose jobs run in AWS Batch cannot carry of it (FC454 to FC457)."""
+"""In: a Flow, its Graph and Settings. Out: what a state machine whose jobs run in AWS Batch cannot carry of it (FC454 to FC457, FC523)."""
 
 from __future__ import annotations
 
@@ -42,6 +42,15 @@ NOT_S3 = Code(
     bad=Example({"flow.py": sample()}, line=4, target="step-functions", settings={"datastore": "gs", "datastore_root": "gs://b/metaflow"}),
     good=Example({"flow.py": sample()}, target="step-functions", settings={"datastore": "s3", "datastore_root": "s3://b/metaflow"}),
 )
+NO_PROFILE = Code(
+    "FC523",
+    "a profile that AWS Batch does not have",
+    "Pod Security Standards are about pods of Kubernetes. What a job of AWS Batch may do, its job definition says: an overlay of the kind "
+    "JobDefinition can set user, readonlyRootFilesystem and the rest.",
+    bad=Example({"flow.py": sample()}, line=4, target="step-functions", settings={"profile": "restricted"}),
+    good=Example({"flow.py": sample()}, target="step-functions"),
+    severity=Severity.WARNING,
+)
 
 _GANG = """\
 from metaflow import FlowSpec, parallel, step
@@ -76,7 +85,14 @@ UNKNOWN_WIDTH = Code(
 
 def check(flow: Flow, graph: Graph, settings: Settings) -> list[Diagnostic]:
     """All of it, at the decorator, the step or the class."""
-    return [*_pauses(flow), *_gangs(flow, graph), *_texts(flow, settings), *_datastore(flow, settings)]
+    return [*_pauses(flow), *_gangs(flow, graph), *_texts(flow, settings), *_datastore(flow, settings), *_profile(flow, settings)]
+
+
+def _profile(flow: Flow, settings: Settings) -> Iterator[Diagnostic]:
+    if settings.profile is not None:
+        text = f"the profile {settings.profile} does nothing for jobs of AWS Batch"
+        remedy = "set it for the targets that have pods: under [tool.flowc.argo], [tool.flowc.kubernetes]"
+        yield Diagnostic(NO_PROFILE, text, flow.span, help=remedy)
 
 
 def _gangs(flow: Flow, graph: Graph) -> Iterator[Diagnostic]:
