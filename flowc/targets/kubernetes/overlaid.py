@@ -51,16 +51,17 @@ def plan(flow: Flow, settings: Settings, found: Mapping[str, Any]) -> tuple[dict
     if not any(each.kind in ("Pod", "Job", "JobSet") for each in settings.overlays.values()):
         return dict(found), []
     shared, problems = job(flow, settings, None, found["shared"], MAIN)
-    made = {}
-    for step in found["jobs"]:
-        whole, more = job(flow, settings, step, jobs.manifest(found, step), MAIN)
-        made[step] = whole if whole["kind"] == "JobSet" else difference(shared, whole)
-        problems += more
-    hooks = []
-    for hook in found.get("hooks", ()):
-        whole, more = job(flow, settings, None, jobs.whole(found, hook["job"]), MAIN)
-        hooks.append({**hook, "job": difference(shared, whole)})
-        problems += more
+
+    def laid(step: str | None, own: Object) -> Object:
+        before = jobs.whole(found, own)
+        whole, more = job(flow, settings, step, before, MAIN)
+        problems.extend(more)
+        if whole == before and shared == found["shared"]:
+            return own
+        return whole if whole["kind"] == "JobSet" else difference(shared, whole)
+
+    made = {step: laid(step, own) for step, own in found["jobs"].items()}
+    hooks = [{**hook, "job": laid(None, hook["job"])} for hook in found.get("hooks", ())]
     return {**found, "shared": shared, "jobs": made, **({"hooks": hooks} if hooks else {})}, list(dict.fromkeys(problems))
 
 
