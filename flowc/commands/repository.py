@@ -22,6 +22,8 @@ from flowc.commands.project import repository as repository_of
 from flowc.commands.session import Talk, judge_text, refuse_drift
 from flowc.commands.verdicts import verdict
 from flowc.commands.writing import alone, drift, make_folder, write
+from flowc.config import SettingsError
+from flowc.deployment.overlays import meets
 from flowc.target import load as load_target
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ class Made:
     judged: tuple[Verdict, ...]
     texts: Mapping[str, str]
     entry: Entry | None
+    overlays: Mapping[tuple[str, str], bool]
+    """Whether each overlay of its settings, by place and name, is for anything in its flows."""
 
 
 def compile_repository(sources: Source, talk: Talk, *, check: bool, everything: bool, strict: bool) -> None:
@@ -63,6 +67,8 @@ def _compile(repository: Repository, talk: Talk, *, check: bool, everything: boo
     talk.report(judged)
     if any(each.failed for each in judged):
         raise click.exceptions.Exit(1)
+    if not current:
+        _refuse_vacuous(made)
     texts, entries = _outputs(repository, made, current)
     kept = {*texts, *(os.path.join(repository.out, path) for entry in current.values() for path in entry.outputs)}
     stale = [path for name in lock.known_outputs(repository.out) if (path := os.path.join(repository.out, name)) not in kept]
@@ -77,6 +83,19 @@ def _compile(repository: Repository, talk: Talk, *, check: bool, everything: boo
     print(f"flowc: {counts} in {shown(repository.out)}", file=sys.stderr)
     if changes:
         raise click.exceptions.Exit(1)
+
+
+def _refuse_vacuous(made: Sequence[Made]) -> None:
+    """SettingsError for an overlay that is for nothing in all the flows: its globs have a mistake, or what they meant is gone.
+
+    Known only where all flows were read, as after each change of the settings, and by --check and --all.
+    """
+    met: dict[tuple[str, str], bool] = {}
+    for each in made:
+        met |= {key: found or met.get(key, False) for key, found in each.overlays.items()}
+    for (place, name), found in met.items():
+        if not found:
+            raise SettingsError(f"{place}: overlay `{name}` is for no flow, or no step of one: see its `flows` and `steps`")
 
 
 def _write(out: str, texts: Mapping[str, str], stale: Sequence[str]) -> None:
@@ -135,10 +154,13 @@ def _make(repository: Repository, asked: tuple[str, str]) -> Made:
     ignored = repository.sources.ignored(full)
     seen: dict[str, bytes | None] = {path: data}
     verdicts = []
+    met: dict[tuple[str, str], bool] = {}
     for name in repository.project.targets:
         settings, named = replace(repository.sources, target=name).near(os.path.dirname(full))
         recorder = _Recorder(Folder(os.path.dirname(full), named), os.path.dirname(path), seen)
         verdicts.append(judge_text(shown(full), data, recorder, settings, target=name, ignored=ignored))
+        flows = [flow for flow, _ in verdicts[-1].checked.flows]
+        met |= {(each.place, name): any(meets(each, flow) for flow in flows) for name, each in settings.overlays.items()}
     told = tuple(each for each in map(verdict, verdicts) if not each.empty)
     texts: dict[str, str] = {}
     owners: dict[str, str] = {}
@@ -149,7 +171,7 @@ def _make(repository: Repository, asked: tuple[str, str]) -> Made:
             texts[f"{name}/{artifact.file}"] = artifact.text
     read = {name: None if found is None else digest(found) for name, found in seen.items()}
     outputs = {file: digest(text.encode()) for file, text in texts.items()}
-    return Made(path, told, texts, Entry(fingerprint, read, outputs) if told else None)
+    return Made(path, told, texts, Entry(fingerprint, read, outputs) if told else None, met)
 
 
 def _claim(owners: dict[str, str], file: str, path: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ ALWAYS = ("apiVersion", "kind", "metadata.name", "metadata.namespace", "metadata
 MARKS = ("metaflow/", "flowc/", "app.kubernetes.io/")
 """Beginnings of the labels and annotations by which flowc and Metaflow find what they made."""
 VARIABLES = ("FLOWC_", "METAFLOW_", "ARGO_", "MF_", "UBF_", "JOBSET_")
+NAMED = ("priorityClassName", "serviceAccountName", "runtimeClassName")
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 Object = Mapping[str, Any]
 
 
@@ -112,6 +116,13 @@ def volumes(before: Object, after: Object) -> str:
 def refused(pod: Object) -> str:
     """What the API server would say of a pod template, beyond its schema, that a patch easily brings about."""
     spec = _map(pod.get("spec"))
+    for key in NAMED:
+        if key in spec and not _SUBDOMAIN.fullmatch(str(spec[key])):
+            return f"spec.{key} is `{spec[key]}`, which is no name of Kubernetes"
+    for key in ("volumes", "containers", "initContainers"):
+        for each in _maps(spec.get(key)):
+            if not (_LABEL.fullmatch(name := str(each.get("name"))) and len(name) <= 63):
+                return f"an item of spec.{key} is called `{name}`, which is no name of Kubernetes"
     there = {each.get("name") for each in _maps(spec.get("volumes"))}
     for container in (*_maps(spec.get("containers")), *_maps(spec.get("initContainers"))):
         where = f"container {container.get('name')}"

@@ -91,6 +91,11 @@ def reaches(overlay: Overlay, flow: str, step: str | None) -> bool:
     return here and (not overlay.steps or (step is not None and any(fnmatchcase(step, glob) for glob in overlay.steps)))
 
 
+def meets(overlay: Overlay, flow: Flow) -> bool:
+    """Whether it is for anything in the flow."""
+    return any(reaches(overlay, flow.name, step) for step in (None, *flow.steps))
+
+
 def pod(flow: Flow, settings: Settings, step: str | None, template: Mapping[str, Any], main: str = "main") -> Overlaid:
     """A whole pod template (`metadata`, `spec`) with the overlays of kind Pod; `main` is the name of the container that runs the task.
 

@@ -33,7 +33,7 @@ def laid(flow: Flow, graph: Graph, settings: Settings, values: Object) -> tuple[
     found: list[Diagnostic] = []
     for step, each in zip(graph.order, values["steps"], strict=True):
         found += _gang(flow, settings, step, each)
-    named = [(name, each) for name, each in settings.overlays.items() if each.kind == overlays.POD and _here(each, flow)]
+    named = [(name, each) for name, each in settings.overlays.items() if each.kind == overlays.POD and overlays.meets(each, flow)]
     if named:
         workflow = _read(graph, values)
         for name, overlay in named:
@@ -42,10 +42,6 @@ def laid(flow: Flow, graph: Graph, settings: Settings, values: Object) -> tuple[
             workflow = workflow if problems else after
         _write(workflow, values)
     return values, found
-
-
-def _here(overlay: Overlay, flow: Flow) -> bool:
-    return any(overlays.reaches(overlay, flow.name, step) for step in (None, *flow.steps))
 
 
 def _gang(flow: Flow, settings: Settings, step: str, values: Object) -> Iterator[Diagnostic]:
