@@ -31,7 +31,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGED = ("*.md", "docs/*.md", "docs/decisions/*.md", "benchmarks/*.md", "terraform/**/*.md", "deploy/*.md")
+PAGED = ("*.md", "docs/*.md", "docs/decisions/*.md", "benchmarks/*.md", "terraform/**/*.md", "deploy/*.md", "examples/**/*.md")
 PAGES = sorted(p for pattern in PAGED for p in ROOT.glob(pattern))
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
@@ -40,8 +40,8 @@ PATH = re.compile(r"[\w.-]+(/[\w.*<>-]+)*/?")
 FOREIGN = {"--max-num-splits", "--s3-bucket", "--only-json", "--input-paths", "--namespace"}
 """Options of other programs that stand alone in code spans."""
 PROGRAMS = {
-    "kubectl": {"apply", "delete", "get", "create", "wait", "logs"}, "argo": {"submit", "lint", "retry", "logs"},
-    "git": {"clone"},
+    "kubectl": {"apply", "delete", "get", "create", "wait", "logs", "kustomize"}, "argo": {"submit", "lint", "retry", "logs"},
+    "git": {"add", "clone", "commit"},
     "kind": {"create", "delete"},
     "aws": {"eks", "cloudformation"},
     "terraform": {"init", "apply", "output"},
@@ -133,12 +133,18 @@ def test_a_console_shows_what_is_printed(fence: Fence, tmp_path: Path) -> None:
 def test_a_toml_block_is_settings(fence: Fence) -> None:
     """It parses as a settings file, every key known."""
     assert set(tomllib.loads(fence.text)) == {"tool"}
-    assert Settings(**(config.parse(fence.text, "pyproject.toml") or {})) != Settings()
+    found = [config.parse(fence.text, "pyproject.toml", target=name) or {} for name in (None, "argo")]
+    assert any(Settings(**values) != Settings() for values in found)
 
 
 @pytest.mark.parametrize("fence", fences("yaml"), ids=named)
 def test_a_yaml_block_is_an_object(fence: Fence) -> None:
-    """It is a Kubernetes object, the ConfigMap that which pods read when no setting says otherwise; or pre-commit's, of hooks that there are."""
+    """It is a file of examples/gitops, which has tests of its own; or a Kubernetes object, or the settings of pre-commit, of hooks that there are.
+
+    A ConfigMap is the one that pods read when no setting says otherwise.
+    """
+    if fence.text in {path.read_text(encoding="utf-8") for path in (ROOT / "examples" / "gitops").rglob("*") if path.suffix in (".yaml", ".yml")}:
+        return
     hooks = {hook["id"] for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))}
     for each in yaml.safe_load_all(fence.text):
         if "repos" in each:
