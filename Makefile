@@ -100,6 +100,7 @@ docs: .make/wheel ## Rewrite the generated pages
 schemas: .make/dev ## Rewrite schemas/ from the pinned upstream versions (needs Go's module proxy and PyPI)
 	@$(BIN)/python tools/schemas.py
 	@$(BIN)/python tools/schemas_aws.py
+	@$(BIN)/python tools/schemas_gitops.py
 
 .PHONY: bench
 bench: .make/wheel ## Ratios against Metaflow and Hera, and growth, in one run

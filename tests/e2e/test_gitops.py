@@ -15,6 +15,7 @@ import yaml
 from e2e.cluster import ROOT, Cluster, CommandFailed, run
 from e2e.gitops import ArgoCd, Flux, Work, argo_cd, flux
 from e2e.runs import flowc_command
+from walking import commands, walk
 
 pytestmark = pytest.mark.e2e
 
@@ -76,8 +77,8 @@ def engine(request: pytest.FixtureRequest, cluster: Cluster, tmp_path: Path) -> 
         run(["kubectl", "delete", "namespace", namespace, "--timeout=120s"], env=cluster.env, seconds=150)
 
 
-def kubectl(cluster: Cluster, namespace: str, *arguments: str, text: str | None = None) -> str:
-    return run(["kubectl", "-n", namespace, *arguments], env=cluster.env, text=text)
+def kubectl(cluster: Cluster, namespace: str, *arguments: str, text: str | None = None, seconds: float = 300) -> str:
+    return run(["kubectl", "-n", namespace, *arguments], env=cluster.env, text=text, seconds=seconds)
 
 
 def there(cluster: Cluster, namespace: str, selector: str = "") -> dict[tuple[str, str], dict[str, Any]]:
@@ -103,10 +104,14 @@ def ran(cluster: Cluster, namespace: str, template: str) -> dict[str, Any]:
     raise CommandFailed(run(["argo", "-n", namespace, "get", name], env=cluster.env))
 
 
+def namespace_of(work: Work) -> str:
+    return str(yaml.safe_load((work.root / "deploy/staging/namespace.yaml").read_text())["metadata"]["name"])
+
+
 def test_nothing_is_left_behind(engine: ArgoCd | Flux, cluster: Cluster) -> None:
     """A first sync brings flows that run; a changed flow changes in place; a removed, a renamed and an unscheduled one leave nothing; others' things stay."""
     work = engine.work
-    namespace = str(yaml.safe_load((work.root / "deploy/staging/namespace.yaml").read_text())["metadata"]["name"])
+    namespace = namespace_of(work)
     engine.sync()
     first = there(cluster, namespace, f"{MINE}=staging")
     assert set(first) == wanted(work)
@@ -137,3 +142,67 @@ def test_nothing_is_left_behind(engine: ArgoCd | Flux, cluster: Cluster) -> None
     assert left == {("WorkflowTemplate", "others"), ("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
     workflow = ran(cluster, namespace, "shop.test.staging.mondayreport")
     assert workflow["status"]["phase"] == "Succeeded", workflow["status"]
+
+
+def as_jobs(work: Work) -> None:
+    """The clone, compiled for plain Kubernetes: the report without a schedule is a Job, the features with one a CronJob."""
+    work.replace("flowc.toml", ('targets = ["argo"]', 'targets = ["kubernetes"]'))
+    work.replace("deploy/staging/kustomization.yaml", ("manifests/staging/argo", "manifests/staging/kubernetes"))
+    work.replace("flows/report.py", ('@schedule(cron="0 7 * * 1", timezone=ZONE)\n', ""), (", schedule", ""), (", ZONE", ""))
+    (work.root / "flows" / "forecast.py").unlink()
+    compiled(work)
+
+
+def finished(cluster: Cluster, namespace: str) -> set[str]:
+    """The names of the coordinators' Jobs, all of which have ended well."""
+    jobs = {name for kind, name in there(cluster, namespace, f"{MINE}=staging") if kind == "Job"}
+    kubectl(cluster, namespace, "wait", "--for=condition=Complete", f"--timeout={LIMIT}s", *(f"job/{name}" for name in jobs), seconds=LIMIT + 30)
+    return jobs
+
+
+@pytest.mark.slow
+def test_jobs_are_no_trap(engine: ArgoCd | Flux, cluster: Cluster) -> None:
+    """A Job cannot be changed: a changed flow is another Job, synced without an error; the same commit starts nothing; a removed flow leaves what runs need."""
+    work = engine.work
+    namespace = namespace_of(work)
+    as_jobs(work)
+    engine.sync()
+    (first,) = finished(cluster, namespace)
+    before = there(cluster, namespace, f"{MINE}=staging")
+    assert ("CronJob", "shop-test-staging-features") in before
+    assert set(before) == wanted(work)
+    engine.sync()
+    assert finished(cluster, namespace) == {first}
+
+    work.replace("flows/report.py", ("best region of the week", "the best region"))
+    (work.root / "flows" / "features.py").unlink()
+    compiled(work)
+    engine.sync()
+    jobs = finished(cluster, namespace)
+    assert first in jobs
+    assert len(jobs) == 2
+    after = there(cluster, namespace, f"{MINE}=staging")
+    left = {key: value["metadata"]["annotations"] for key, value in after.items() if key not in wanted(work)}
+    assert {kind for kind, _ in left} == {"Job", "ConfigMap"}
+    assert all(notes["argocd.argoproj.io/compare-options"] == "IgnoreExtraneous" for notes in left.values())
+    assert [key for key in after if "features" in key[1] and key[0] != "ConfigMap"] == []
+
+
+def test_the_page_on_kubernetes(cluster: Cluster, tmp_path: Path) -> None:
+    """`flowc apply` and `flowc delete` do what the page on Kubernetes says, in the namespace that kubectl talks to."""
+    namespace = "flowc-e-docs"
+    run(["kubectl", "create", "namespace", namespace], env=cluster.env)
+    try:
+        here = tmp_path / "config"
+        shutil.copy(cluster.env["KUBECONFIG"], here)
+        env = {**cluster.env, **commands(tmp_path / "bin"), "KUBECONFIG": str(here)}
+        env["PATH"] = f"{tmp_path / 'bin'}:{cluster.env['PATH']}"
+        run(["kubectl", "config", "set-context", "--current", "--namespace", namespace], env=env)
+        work = tmp_path / "work"
+        shutil.copytree(ROOT / "examples", work / "examples", ignore=shutil.ignore_patterns("gitops"))
+        done = walk(ROOT / "docs" / "kubernetes.md", work, env)
+        assert [line.text.split()[1] for line in done] == ["compile", "apply", "apply", "delete"]
+        assert {kind for kind, _ in there(cluster, namespace)} == {"ConfigMap", "ServiceAccount"}
+        assert {name for _, name in there(cluster, namespace)} == {"kube-root-ca.crt", "default"}
+    finally:
+        run(["kubectl", "delete", "namespace", namespace, "--timeout=120s"], env=cluster.env, seconds=150)
