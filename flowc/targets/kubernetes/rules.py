@@ -25,6 +25,7 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*", re.ASCII)
 # A Job's pods are called `<job>-<5 letters>`, a CronJob's Jobs `<cron job>-<minute>`; both are labels of pods.
 _NAME_LIMITS = {"Job": 57, "CronJob": 52, "Namespace": 63}
+CODE = "flowc"
 OBJECT_LIMIT = 1024 * 1024
 ANNOTATIONS_LIMIT = 256 * 1024
 
@@ -206,11 +207,11 @@ def _references(pod: Mapping[str, Any], known: Mapping[tuple[str, str], Mapping[
         yield f"there is no ServiceAccount {pod['serviceAccountName']}"
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     for volume in volumes.values():
-        source = volume.get("configMap")
+        source = volume.get("configMap") if volume["name"] == CODE else None  # others are overlays', and the cluster has them
         held = known.get(("ConfigMap", source["name"])) if source else {}
         if held is None:
             yield f"there is no ConfigMap {source['name']}"
         elif source:
             yield from (f"ConfigMap {source['name']} has no {item['key']}" for item in source["items"] if item["key"] not in held["data"])
     for container in pod["containers"]:
-        yield from (f"there is no volume {each['name']}" for each in container["volumeMounts"] if each["name"] not in volumes)
+        yield from (f"there is no volume {each['name']}" for each in container.get("volumeMounts", ()) if each["name"] not in volumes)
