@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -50,7 +52,7 @@ def compare_command(flow: str, old: str, target: str | None, form: str, output_f
     from flowc.comparison.compare import compare
     from flowc.report.comparison import render
 
-    settings, _ = sources.near(wanted[0].path.rpartition("/")[0])
+    settings, _ = replace(sources, target=engine).near(os.path.dirname(wanted[0].path))
     chosen = judged.checked.flows[place][0]
     ours = _ours(engine, [artifact.object for artifact in judged.compiled[place].artifacts], chosen)
     found = compare(theirs, ours, settings)

@@ -6,11 +6,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from flowc.comparison.records import Reading, merged, rows, table
+from flowc.comparison.records import UNKNOWN, Reading, merged, rows, table
 
 CAPTURE = ("error-msg-capture-hook", "capture-error-hook-fn-preflight", "exit-hook-hack")
 """Metaflow's own: a pod that prints what failed, and a template without which Argo would run no hooks."""
 SCRIPT = "METAFLOW_ARGO_WORKFLOWS_CAPTURE_ERROR_SCRIPT"
+LIKE_STEPS = (
+    "Exit hooks: their pods have the variables and resources of the compiler's own; flowc's, the first step's pull policy and user too."
+)
+SECRETLY = "Notifications: whom they reach, and their words; flowc's pods read the address or key from a Secret."
+OF_HOOKS = ("name", "container", "http", "metadata", "serviceAccountName", "podSpecPatch", "inputs")
+OF_HOOK_PODS = ("name", "command", "args", "image", "env", "envFrom", "resources", "imagePullPolicy", "securityContext")
 WHEN = {
     "workflow.status == 'Succeeded'": "success",
     "workflow.status == 'Error' || workflow.status == 'Failed'": "error",
@@ -36,6 +42,10 @@ def read_hooks(spec: dict[str, Any], templates: Mapping[str, dict[str, Any]], de
             continue
         facts = _hook(merged({**defaults, "container": {}}, template) if "container" in template else template, defaults, spec)
         reading.hooks[name] = {"on": WHEN.get(when, when), **facts}
+        reading.by_design[LIKE_STEPS if "function" in facts else SECRETLY] = None
+        rest = {key: value for key, value in template.items() if key not in OF_HOOKS}
+        inside = {key: value for key, value in table(template.get("container")).items() if key not in OF_HOOK_PODS}
+        reading.leave({**rest, "container": inside}, f"spec.templates[{name}]")
     if on_exit is None or on_exit in templates:
         spec.pop("onExit", None)
         seen.add(str(on_exit))
@@ -65,11 +75,14 @@ def _hook(template: Mapping[str, Any], defaults: Mapping[str, Any], spec: Mappin
     shared = table(defaults.get("container"))
     secrets = rows(container.get("envFrom") or shared.get("envFrom"))
     maps = {table(each.get("configMapRef")).get("name") for each in secrets}
+    like_steps: dict[str, Any] = {"image_pull_policy": UNKNOWN, "security_context": UNKNOWN}
+    if not function:
+        policy = container.get("imagePullPolicy") or shared.get("imagePullPolicy")
+        like_steps = {"image_pull_policy": policy, "security_context": table(container.get("securityContext"))}
     return {
         "function": ran,
         "image": container.get("image") or shared.get("image"),
         "secrets": sorted(str(ref["name"]) for each in secrets if (ref := table(each.get("secretRef"))) and ref["name"] not in maps),
         "service_account": template.get("serviceAccountName") or spec.get("serviceAccountName"),
-        "image_pull_policy": container.get("imagePullPolicy") or shared.get("imagePullPolicy"),
-        "security_context": table(container.get("securityContext")),
+        **like_steps,
     }
