@@ -13,7 +13,9 @@ ALWAYS = ("apiVersion", "kind", "metadata.name", "metadata.namespace", "metadata
 MARKS = ("metaflow/", "flowc/", "app.kubernetes.io/")
 """Beginnings of the labels and annotations by which flowc and Metaflow find what they made."""
 VARIABLES = ("FLOWC_", "METAFLOW_", "ARGO_", "MF_", "UBF_", "JOBSET_")
+_SHOWN = 120
 NAMED = ("priorityClassName", "serviceAccountName", "runtimeClassName")
+_KEY = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", re.ASCII)
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 Object = Mapping[str, Any]
@@ -29,13 +31,13 @@ def of_object(before: Object, after: Object, fixed: Sequence[str] = ()) -> str:
 def changed(before: Object, after: Object, fixed: Sequence[str]) -> str:
     """The first of the paths that had something which is not there any more, or not as it was. `*` is each item or field.
 
-    Items that have a name are known by it, others by what they are: more of them may be added.
+    Items that have a name are known by it, others by what they are, or by their place where the path goes on into them.
     """
     for path in fixed:
         now = dict(_at(after, path.split(".")))
         for place, value in _at(before, path.split(".")):
             if place not in now:
-                return f"removes {place}, which the run needs"
+                return f"removes {place[:_SHOWN]}, which the run needs"
             if now[place] != value:
                 return f"changes {place}, which the run needs as it is"
     return ""
@@ -51,9 +53,10 @@ def _at(value: Any, path: Sequence[str], place: str = "") -> Iterator[tuple[str,
         for key, item in value.items():
             yield from _at(item, path[1:], f"{place}.{key}")
     elif isinstance(value, (list, tuple)):
-        for item in value:
+        for number, item in enumerate(value):
             known = item.get("name") if isinstance(item, Mapping) else None
-            yield from _at(item, path[1:], f"{place}[{known or json.dumps(item, default=dict)}]")
+            itself = number if path[1:] else json.dumps(item, default=dict)
+            yield from _at(item, path[1:], f"{place}[{known or itself}]")
 
 
 def marks(before: Any, after: Any) -> str:
@@ -80,13 +83,13 @@ def of_pod(before: Object, after: Object, main: str, settings: Settings) -> str:
     spec = before.get("spec", {})
     whole = changed(before, after, ("spec.restartPolicy",)) or marks(before.get("metadata", {}), about)
     container, changed_to = _named(spec.get("containers"), main), _named(now.get("containers"), main)
-    return whole or of_container(container, changed_to, main, settings) or volumes(spec, now)
+    return whole or of_container(container, changed_to, settings) or volumes(spec, now)
 
 
-def of_container(before: Object, after: Object, main: str, settings: Settings) -> str:
+def of_container(before: Object, after: Object, settings: Settings) -> str:
     """Of the container that runs the task: its command, variables and mounts. One that is not there before is no concern."""
     if before and not after:
-        return f"removes the container {main}, which runs the task"
+        return "removes the container main, which runs the task"
     for field in ("command", "args"):
         if before.get(field) != after.get(field):
             return f"changes `{field}` of the container main, which is how a task runs"
@@ -115,6 +118,11 @@ def volumes(before: Object, after: Object) -> str:
 
 def refused(pod: Object) -> str:
     """What the API server would say of a pod template, beyond its schema, that a patch easily brings about."""
+    problem = _named_wrongly(pod) or _mounts(pod)
+    return f"gives no valid object: {problem}" if problem else ""
+
+
+def _named_wrongly(pod: Object) -> str:
     spec = _map(pod.get("spec"))
     for key in NAMED:
         if key in spec and not _SUBDOMAIN.fullmatch(str(spec[key])):
@@ -123,6 +131,19 @@ def refused(pod: Object) -> str:
         for each in _maps(spec.get(key)):
             if not (_LABEL.fullmatch(name := str(each.get("name"))) and len(name) <= 63):
                 return f"an item of spec.{key} is called `{name}`, which is no name of Kubernetes"
+    for part in ("labels", "annotations"):
+        for key, text in _map(_map(pod.get("metadata")).get(part)).items():
+            prefix, slash, name = key.rpartition("/")
+            if not _KEY.fullmatch(name) or (slash and not _SUBDOMAIN.fullmatch(prefix)):
+                return f"`{key}` is no key for {part}"
+            # Argo fills its tags in when it makes the pod
+            if part == "labels" and text and "{{" not in text and not _KEY.fullmatch(text):
+                return f"the label `{key}` cannot have the value `{text}`"
+    return ""
+
+
+def _mounts(pod: Object) -> str:
+    spec = _map(pod.get("spec"))
     there = {each.get("name") for each in _maps(spec.get("volumes"))}
     for container in (*_maps(spec.get("containers")), *_maps(spec.get("initContainers"))):
         where = f"container {container.get('name')}"

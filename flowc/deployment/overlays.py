@@ -28,8 +28,8 @@ POD = "Pod"
 _SHOWN = 5
 Object = dict[str, Any]
 Patch = tuple[str, Overlay, Mapping[str, Any]]
-Guard = Callable[[Object, Object], str]
-"""What is wrong with an object after a patch, as the end of a sentence; it gets the object before, and after."""
+Guard = tuple[Code, Callable[[Object, Object], str]]
+"""What may be wrong with an object after a patch, as the end of a sentence; it gets the object before, and after."""
 
 
 def _example(settings: Overlay, line: int = 0) -> Example:
@@ -102,17 +102,22 @@ def pod(flow: Flow, settings: Settings, step: str | None, template: Mapping[str,
     Containers of that name in a patch are called `main`, whatever the target calls them.
     """
 
-    def guard(before: Object, after: Object) -> str:
+    def kept(before: Object, after: Object) -> str:
         return contract.of_pod(before, after, main, settings)
 
     found = [(name, each, named_main(each.patch, main)) for name, each in meant(flow, settings, POD, step)]
-    return _laid(flow, found, template, shape_of_pod(), guard, refused)
+    schema = _schema(f"{KUBERNETES}#io.k8s.api.core.v1.PodTemplateSpec")
+    return _laid(flow, found, template, shape_of_pod(), schema, (BROKEN, kept), (INVALID, lambda _, after: contract.refused(after)))
 
 
-def refused(pod: Mapping[str, Any]) -> str:
-    """Why the API server would refuse a pod template; nothing where it takes it."""
-    wrong = violations(f"{KUBERNETES}#io.k8s.api.core.v1.PodTemplateSpec", pod)
-    return "; ".join(f"{path or 'the pod'}: {what}" for path, what in wrong[:_SHOWN]) or contract.refused(pod)
+def _schema(schema: str) -> Guard:
+    """That an object fits its schema."""
+
+    def problem(_before: Object, after: Object) -> str:
+        found = "; ".join(f"{path or 'the whole'}: {what}" for path, what in violations(schema, after)[:_SHOWN])
+        return f"gives no valid object: {found}" if found else ""
+
+    return INVALID, problem
 
 
 def whole(
@@ -134,25 +139,17 @@ def whole(
     if not found:
         return Overlaid(dict(value))
 
-    def guard(before: Object, after: Object) -> str:
-        return contract.of_object(before, after, fixed)
-
-    def wrong(after: Object) -> str:
-        return "; ".join(f"{path or 'the object'}: {what}" for path, what in violations(schema, after)[:_SHOWN]) if judged else ""
-
-    return _laid(flow, found, value, shape_of(schema, kind), guard, wrong)
+    guards: list[Guard] = [_schema(schema)] if judged else []
+    guards.append((BROKEN, lambda before, after: contract.of_object(before, after, fixed)))
+    return _laid(flow, found, value, shape_of(schema, kind), *guards)
 
 
 def plain(
     flow: Flow, settings: Settings, kind: str, value: Mapping[str, Any], fixed: Sequence[str] = (), step: str | None = None
 ) -> Overlaid:
     """An object that is none of Kubernetes', with the overlays of that kind as JSON merge patches."""
-
-    def guard(before: Object, after: Object) -> str:
-        return contract.changed(before, after, fixed)
-
     found = [(name, each, each.patch) for name, each in meant(flow, settings, kind, step)]
-    return _laid(flow, found, value, None, guard)
+    return _laid(flow, found, value, None, (BROKEN, lambda before, after: contract.changed(before, after, fixed)))
 
 
 def shape_of(schema: str, kind: str) -> Shape:
@@ -176,15 +173,8 @@ def named_main(patch: Mapping[str, Any], main: str) -> Mapping[str, Any]:
     return {**patch, "spec": {**patch["spec"], "containers": renamed}}
 
 
-def _laid(
-    flow: Flow,
-    found: Iterable[Patch],
-    value: Mapping[str, Any],
-    shape: Shape | None,
-    guard: Guard,
-    wrong: Callable[[Object], str] = lambda _: "",
-) -> Overlaid:
-    """Each patch that can be merged, passes the guard and leaves nothing wrong, in their order; without a shape as JSON merge patches."""
+def _laid(flow: Flow, found: Iterable[Patch], value: Mapping[str, Any], shape: Shape | None, *guards: Guard) -> Overlaid:
+    """Each patch that can be merged and passes all guards, in their order; without a shape as JSON merge patches."""
     made, diagnostics = dict(value), []
     for name, overlay, patch in found:
         try:
@@ -193,10 +183,10 @@ def _laid(
         except PatchError as error:
             diagnostics.append(told(flow, name, overlay, UNMERGEABLE, f"cannot be merged: {error}"))
             continue
-        if problem := guard(made, after):
-            diagnostics.append(told(flow, name, overlay, BROKEN, problem))
-        elif problem := wrong(after):
-            diagnostics.append(told(flow, name, overlay, INVALID, f"gives no valid object: {problem}"))
+        problems = ((code, guard(made, after)) for code, guard in guards)
+        code, problem = next((each for each in problems if each[1]), (None, ""))
+        if code is not None:
+            diagnostics.append(told(flow, name, overlay, code, problem))
         else:
             made = after
     return Overlaid(made, tuple(diagnostics))

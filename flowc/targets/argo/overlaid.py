@@ -53,8 +53,14 @@ def _gang(flow: Flow, settings: Settings, step: str, values: Object) -> Iterator
         made = overlays.pod(flow, settings, step, job["template"]["spec"]["template"], argo_name(step))
         job["template"]["spec"]["template"] = made.value
         yield from made.diagnostics
-    whole = overlays.whole(flow, settings, manifest, "kubernetes/jobset.json", gangs.FIXED, step)
+    # where the width is an expression of Argo's, the schema wants a number
+    widths = [job["replicas"] for job in manifest["spec"]["replicatedJobs"]]
+    for job in manifest["spec"]["replicatedJobs"]:
+        job["replicas"] = 1
+    whole = overlays.whole(flow, settings, manifest, "kubernetes/jobset.json", gangs.FIXED, step, judged=True)
     yield from whole.diagnostics
+    for job, width in zip(whole.value["spec"]["replicatedJobs"], widths, strict=False):
+        job["replicas"] = width
     values["resource"]["manifest"] = whole.value
 
 
