@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
@@ -75,10 +76,32 @@ def flowc(ctx: click.Context, version: bool) -> None:
         raise click.UsageError("name a command: " + ", ".join(COMMANDS), ctx)
 
 
+class Careless(io.TextIOWrapper):
+    """A standard error that may be full, or whose reader may have gone: what cannot be said changes no exit code."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            super().flush()
+
+
+def _take_streams() -> None:
+    """Streams that every command can use, also where the caller closed one: Python has none then, and print() would take the other."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull)  # noqa: SIM115, PTH123 - to write there fails, as it should
+    raw = open(os.devnull, "wb") if sys.stderr is None else sys.stderr.buffer  # noqa: SIM115, PTH123
+    sys.stderr = Careless(raw, getattr(sys.stderr, "encoding", None), "backslashreplace", line_buffering=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The entry point: run a command and leave the process with its exit code."""
     # hardly a cycle is made in a compile: looking for them costs more than it frees
     gc.set_threshold(100_000)
+    _take_streams()
     code = run(arguments)
     # taking every module apart at exit costs a sixth of a small compile, for a process that ends anyway
     for stream in (sys.stdout, sys.stderr):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import sys
 
 from flowc import __version__
@@ -10,6 +12,7 @@ from flowc.config import SettingsError
 from flowc.diagnostics import Code, Example
 from flowc.report import printable
 
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 BUG = Code(
     "FC900",
     "a bug of flowc",
@@ -25,6 +28,10 @@ def exit_code(error: Exception) -> int:
     """Tell the user on stderr what happened, and return the exit code of the process."""
     if isinstance(error, (PathError, SettingsError)):
         print(f"flowc: {printable(str(error))}", file=sys.stderr)
+        return 2
+    if isinstance(error, OSError) and error.filename is None and (error.errno in UNWRITABLE or isinstance(error, io.UnsupportedOperation)):
+        # files are written elsewhere, and told by their names
+        print(f"flowc: standard output cannot be written: {error.strerror or error}", file=sys.stderr)
         return 2
     import platform
     import traceback

@@ -157,7 +157,8 @@ def alone(folder: str, *, shared: bool = False) -> Iterator[bool]:
     try:
         yield _locked(lock, folder, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     finally:
-        os.close(_held.pop(key))
+        if key in _held:  # a copy of this process has let go already
+            os.close(_held.pop(key))
 
 
 def _locked(lock: int, folder: str, kind: int) -> bool:
