@@ -18,6 +18,8 @@ DOCS = ROOT / "docs"
 ON_THE_EXAMPLE = ("docs/argo-cd.md", "docs/flux.md", "docs/gitlab.md", "examples/gitops/README.md")
 WALKED = ("docs/gitops.md", "docs/terraform.md", "docs/run.md", *ON_THE_EXAMPLE)
 """Pages whose shell blocks are run here; `console` blocks are run by test_docs.py, whichever page they stand on."""
+ELSEWHERE = ("docs/overlays.md",)
+"""Pages whose shell blocks have a test of their own: tests/overlays/test_page.py."""
 ON_A_CLUSTER = ("docs/kubernetes.md",)
 """Pages whose lines of flowc are run by tests/e2e/test_gitops.py."""
 OPTIONS = (
@@ -76,7 +78,7 @@ def test_the_page_on_runs(tmp_path: Path) -> None:
 
 def run_by_tests() -> list[str]:
     """Every line of a page that calls flowc and that a test runs, the program left out."""
-    of_pages = [line.text for page in (*WALKED, *ON_A_CLUSTER) for line in lines(ROOT / page) if line.runs("flowc")]
+    of_pages = [line.text for page in (*WALKED, *ELSEWHERE, *ON_A_CLUSTER) for line in lines(ROOT / page) if line.runs("flowc")]
     of_consoles = [line.removeprefix("$ ") for fence in fences("console") for line in fence.text.splitlines() if line.startswith("$ flowc")]
     return [line.partition("flowc ")[2] for line in (*of_pages, *of_consoles)]
 

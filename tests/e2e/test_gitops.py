@@ -145,8 +145,11 @@ def test_nothing_is_left_behind(engine: ArgoCd | Flux, cluster: Cluster) -> None
 
 
 def as_jobs(work: Work) -> None:
-    """The clone, compiled for plain Kubernetes: the report without a schedule is a Job, the features with one a CronJob."""
-    work.replace("flowc.toml", ('targets = ["argo"]', 'targets = ["kubernetes"]'))
+    """The clone, compiled for plain Kubernetes: the report without a schedule is a Job, the features with one a CronJob.
+
+    The image is a setting here: the steps' stands in the plan, where kustomize does not change it.
+    """
+    work.replace("flowc.toml", ('targets = ["argo"]', 'targets = ["kubernetes"]'), ("registry.example.com/shop/flows:2026.11.1", "python:3.11"))
     work.replace("deploy/staging/kustomization.yaml", ("manifests/staging/argo", "manifests/staging/kubernetes"))
     work.replace("flows/report.py", ('@schedule(cron="0 7 * * 1", timezone=ZONE)\n', ""), (", schedule", ""), (", ZONE", ""))
     (work.root / "flows" / "forecast.py").unlink()
