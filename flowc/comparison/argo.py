@@ -195,7 +195,7 @@ def _known(ran: Any, path: str, reading: Reading) -> None:
     if ran is None:
         reading.leave("a command that is neither Metaflow's nor flowc's", f"{path}.container.command")
     else:
-        reading.by_design[f"dialect {ran.dialect}"] = None
+        reading.note(ran.dialect, ran.code)
 
 
 def _gang_step(template: dict[str, Any], spec: Mapping[str, Any], reading: Reading) -> str | None:

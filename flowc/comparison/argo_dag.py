@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flowc.comparison.conditions import ALWAYS, Atom, Condition, ConditionError, both, one, parsed
+from flowc.comparison.conditions import ALWAYS, Atom, Condition, ConditionError, both, one, parsed, told
 from flowc.comparison.records import Reading, rows, table
 
 CHOICE = re.compile(
@@ -15,7 +15,7 @@ CHOICE = re.compile(
     r"""\s*==\s*'(?P<at>\w+)'\}\}|'?\{\{tasks\.(?P<b>[-\w]+)\.outputs\.parameters\.(?:case|switch-step)\}\}'?\s*==\s*'?(?P<bt>\w+)'?"""
 )
 STATUS = re.compile(r"\{\{tasks\.([-\w]+)\.status\}\}\s*==\s*'?Succeeded'?")
-OWNER = re.compile(r"tasks\.([-\w]+)\.outputs")
+OWNER = re.compile(r"\{\{tasks\.([-\w]+)\.outputs\.parameters\.(?:num-splits|splits)\}\}")
 # What tells a task which tasks came before: task ids, paths, indices. Both compilers give them, each in its own way.
 PLUMBING = (
     "input-paths", "split-index", "root-input-path", "split-cardinality", "num-parallel", "task-id-entropy", "jobset-name", "workerCount",
@@ -45,6 +45,9 @@ class Order:
             if "dag" not in inner:
                 continue
             owner, gang = self._owner(value), self._is_gang(inner)
+            if str(value["template"]) in self.seen:
+                self.reading.leave("a second task of the same DAG", f"tasks[{task}]")
+                continue
             self.read(str(value["template"]), scope if gang or owner is None else (*scope, owner))
             if gang:
                 self.reading.runs_after[self._gang_step(inner)] = self._runs_after(task, tasks, meanings, scope)
@@ -78,6 +81,8 @@ class Order:
             self.seen.add(str(tasks[task]["template"]))
             found = here
         elif "dag" in inner and owner is not None:
+            if here != one(Atom("ran", owner)):
+                self.reading.leave(told(here) or "at once", f"the foreach of {owner} runs after")
             found = one(Atom("ran", self._gang_step(inner))) if self._is_gang(inner) else one(Atom("all", owner))
         else:
             found = one(Atom("text", f"the task {task}"))
@@ -160,7 +165,7 @@ class Order:
     def _owner(self, task: Mapping[str, Any]) -> str | None:
         """The step whose items a fan-out is over."""
         over = task.get("withParam") or table(task.get("withSequence")).get("count")
-        match = OWNER.search(str(over)) if over else None
+        match = OWNER.fullmatch(str(over)) if over else None
         return self.steps.get(match[1], match[1].replace("-", "_")) if match else None
 
     def _gang_step(self, template: Mapping[str, Any]) -> str:
@@ -183,6 +188,8 @@ class Order:
         self.reading.leave({**template, **dag}, f"templates[{name}]")
         for task, value in tasks.items():
             rest = {key: each for key, each in value.items() if key not in known}
+            if self._owner(value) is None:
+                rest |= {key: value[key] for key in ("withParam", "withSequence") if key in value}
             arguments = table(value.get("arguments"))
             given = [each for each in rows(arguments.get("parameters")) if each.get("name") not in PLUMBING]
             more = {key: each for key, each in arguments.items() if key != "parameters"}

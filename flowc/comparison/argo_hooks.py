@@ -67,7 +67,7 @@ def _hook(template: Mapping[str, Any], defaults: Mapping[str, Any], spec: Mappin
     """A function of the flow with its image and secrets, or that it notifies; addresses and keys are secret, so they are not compared."""
     container = table(template.get("container"))
     command = " ".join(map(str, [*container.get("command", []), *container.get("args", [])]))
-    function = re.search(r"exit_hook_script \S+ (\w+)", command) if "bash" in command[:8] else None
+    function = re.search(r"exit_hook_script \S+ (\w+)", command) if command.startswith("bash -c ") else None
     name = str(table(table(template.get("metadata")).get("annotations")).get("metaflow/step_name", ""))
     ran = function[1] if function else name.removeprefix("_hook_") if name.startswith("_hook_") else None
     if ran is None:

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from flowc.comparison.conditions import Condition
 
 
+CODE = "The code: Metaflow's output names a package in the datastore ({code}); whether it is the code of this flow was not compared."
+
+
 class Unknown:
     """A fact that one side's output cannot tell: it equals whatever the other says."""
 
@@ -38,6 +41,12 @@ class Reading:
     by_design: dict[str, None] = field(default_factory=dict)
     absent: dict[str, None] = field(default_factory=dict)
     unread: dict[str, Any] = field(default_factory=dict)
+
+    def note(self, dialect: str, code: str) -> None:
+        """Note which compiler wrote a task, and by which digest Metaflow knows its package of the code."""
+        self.by_design[f"dialect {dialect}"] = None
+        if dialect == "metaflow":
+            self.absent[CODE.format(code=code[:12])] = None
 
     def leave(self, value: Any, path: str) -> None:
         """Note what is left of a value, after readers have taken from it what they know."""

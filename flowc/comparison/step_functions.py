@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowc.comparison import tasks
 from flowc.comparison.conditions import ALWAYS
+from flowc.comparison.pods import quantity
 from flowc.comparison.records import UNKNOWN, Reading, rows, table, without_nulls
 from flowc.comparison.step_functions_states import SUBMIT, Machine
 from flowc.ir import Value
@@ -33,6 +34,7 @@ STARTING = "Time limits: flowc gives each attempt {seconds} s more, in which Bat
 THROTTLED = "Throttled submissions of jobs are tried again by both, by flowc after more kinds of errors."
 ANNOUNCED = "flowc's state machine tells EventBridge that it has succeeded, so that flows with @trigger_on_finish can start."
 JOB = ("JobName", "JobDefinition", "Parameters", "ShareIdentifier", "SchedulingPriorityOverride")
+KINDS = ("Task", "Map", "Parallel", "Choice", "Pass", "Succeed", "Fail")
 DEFAULT_TIMEOUT = 432_000
 
 
@@ -104,7 +106,7 @@ def _task_of(
 
 
 def _step_of(state: Mapping[str, Any], definitions: Mapping[str, Mapping[str, Any]]) -> str | None:
-    if not str(state.get("Resource", "")).startswith(SUBMIT):
+    if state.get("Resource") != SUBMIT or state.get("Type") != "Task":
         return None
     parameters = table(state.get("Parameters") or state.get("Arguments"))
     ran, _, _ = _task_of(parameters, definitions)
@@ -130,7 +132,7 @@ def _job(step: str, state: Mapping[str, Any], definitions: Mapping[str, Mapping[
     starting = STARTUP if ran.dialect == "flowc" and limit != DEFAULT_TIMEOUT else 0
     queue = str(parameters.pop("JobQueue", None))
     facts |= {
-        "cpu": f"{float(asked.pop('VCPU', None) or 0):g}",
+        "cpu": quantity("cpu", asked.pop("VCPU", None)),
         "memory": f"{asked.pop('MEMORY', None)} MB",
         "resources": {name: value for name, value in asked.items() if value not in ("0", 0)},
         "retries": int(table(parameters.pop("RetryStrategy", None)).get("Attempts", 1)) - 1,
@@ -158,7 +160,7 @@ def _about(ran: Task, env: Mapping[str, Any], queue: str, starting: bool, readin
         reading.flow.setdefault("production_token", ran.token)
     for name, value in table(_json(env.get("METAFLOW_DEFAULT_PARAMETERS"))).items():
         reading.parameters[name] = {"default": value}
-    reading.by_design[f"dialect {ran.dialect}"] = None
+    reading.note(ran.dialect, ran.code)
     if ran.owner:
         reading.by_design.setdefault(f"owner {ran.owner}")
     reading.by_design[THROTTLED] = None
@@ -174,7 +176,7 @@ def _about(ran: Task, env: Mapping[str, Any], queue: str, starting: bool, readin
 def _between(name: str, state: Mapping[str, Any], reading: Reading) -> None:
     """What states between steps do beside leading on."""
     resource = str(state.get("Resource", ""))
-    if resource.startswith(SUBMIT):
+    if resource == SUBMIT:
         command = table(table(state.get("Parameters")).get("ContainerOverrides")).get("Command") or []
         if "--hook" in command:
             after = next(i for i, word in enumerate(command) if "FLOWC_ARCHIVE" in word)
@@ -183,8 +185,8 @@ def _between(name: str, state: Mapping[str, Any], reading: Reading) -> None:
             reading.leave("a job that is no step's", f"states.{name}")
     elif resource.endswith(":putEvents") or "putEvents" in resource:
         reading.by_design[ANNOUNCED] = None
-    elif resource and not resource.endswith((":getItem", ":getObject", ":updateItem")):
-        reading.leave(resource, f"states.{name}")
+    elif (resource and not resource.endswith((":getItem", ":getObject", ":updateItem"))) or state.get("Type") not in KINDS:
+        reading.leave(resource or str(state.get("Type")), f"states.{name}")
 
 
 def _json(text: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from flowc.comparison.conditions import NEVER, Atom, Condition, both, either, one
 from flowc.comparison.records import Reading, rows, table
 
-SUBMIT = "arn:aws:states:::batch:submitJob"
+SUBMIT = "arn:aws:states:::batch:submitJob.sync"
 State = dict[str, Any]
 
 

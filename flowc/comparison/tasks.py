@@ -78,12 +78,13 @@ class Task:
     known: dict[str, str]
     owner: str = ""
     token: str = ""
+    code: str = ""
     unread: list[str] = field(default_factory=list)
 
 
 def task(command: Sequence[str], args: Sequence[str], env: Mapping[str, Any], fallback: str = "") -> Task | None:
     """The task of a container; None where it is none that one of the two compilers writes. `fallback` is what gives absent variables."""
-    text = command[-1] if len(command) == 3 and command[0] == "bash" else ""
+    text = command[-1] if len(command) == 3 and list(command[:2]) == ["bash", "-c"] else ""
     found = LAUNCH.search(text)
     words = [*command, *args]
     if found is not None:
@@ -142,6 +143,7 @@ def _by_metaflow(found: re.Match[str], env: Mapping[str, Any]) -> Task:
         _variables(env, facts),
         str(env.get("METAFLOW_OWNER", "")),
         str(env.get("METAFLOW_PRODUCTION_TOKEN", "")),
+        str(env.get("METAFLOW_CODE_SHA", "")),
         unread,
     )
 
@@ -180,6 +182,7 @@ def _by_flowc(step: str, words: Sequence[str], env: Mapping[str, Any], fallback:
         {**_variables(env, facts), **carried},
         str(env.get("METAFLOW_OWNER", "")),
         str(env.get("METAFLOW_PRODUCTION_TOKEN", "")),
+        str(env.get("METAFLOW_CODE_SHA", "")),
         unread,
     )
 
@@ -206,13 +209,21 @@ def _image(specs: Sequence[str]) -> str | None:
 def _variables(env: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, str]:
     """The variables that are neither a place, nor say what is so anyway."""
     root = str(facts["datastore_root"]).rstrip("/")
+    said = {
+        f"METAFLOW_DATASTORE_SYSROOT_{str(facts['datastore']).upper()}": (root,),
+        "METAFLOW_DEFAULT_DATASTORE": (facts["datastore"],),
+        "METAFLOW_DEFAULT_METADATA": (facts["metadata"], str(facts["metadata"]).partition("@")[0]),
+    }
     found = {}
     for name, value in env.items():
         if name in DEFAULTS and (value == DEFAULTS[name] or not value):
             continue
-        if (PLACE.fullmatch(name) and name not in DEFAULTS) or value == f"{root}/{DERIVED.get(name)}":
+        if name in said and str(value).rstrip("/") not in said[name]:
+            found[name] = value
+        elif (PLACE.fullmatch(name) and name not in DEFAULTS) or value == f"{root}/{DERIVED.get(name)}":
             continue
-        found[name] = value
+        else:
+            found[name] = value
     return found
 
 
