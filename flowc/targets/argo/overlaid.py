@@ -24,6 +24,7 @@ from flowc.targets.argo.pods_whole import INSTEAD, OF_ALL, OF_PRIORITY, PRIORITY
 
 EXECUTORS = ("init", "wait")
 """Argo's own containers in the pod of a step; they are not in the manifest, and `wait` is not in the pod that creates a JobSet."""
+EMPTY = (None, [], {})
 
 
 def laid(flow: Flow, graph: Graph, settings: Settings, values: Object) -> tuple[Object, list[Diagnostic]]:
@@ -267,17 +268,22 @@ def _nameless(container: Mapping[str, Any]) -> Object:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two pods are alike; the order of named things means nothing."""
-    return json.dumps(_sorted(one), sort_keys=True) == json.dumps(_sorted(other), sort_keys=True)
+    """Whether two pods are alike; the order of named things means nothing, nor does what is empty."""
+    if one == other:
+        return True
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return all(_same(one.get(key), other.get(key)) for key in {*one, *other})
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return all(map(_same, sorted(one, key=_spelled), sorted(other, key=_spelled))) if _are_named(one) else False
+    return one in EMPTY and other in EMPTY
 
 
-def _sorted(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _sorted(item) for key, item in value.items() if item not in ([], {}, None)}
-    if isinstance(value, (list, tuple)):
-        items = [_sorted(item) for item in value]
-        return sorted(items, key=lambda item: json.dumps(item, sort_keys=True)) if all(isinstance(item, dict) for item in items) else items
-    return value
+def _are_named(items: list[Any]) -> bool:
+    return all(isinstance(item, Mapping) for item in items)
+
+
+def _spelled(item: Any) -> str:
+    return json.dumps(item, sort_keys=True)
 
 
 # --- the values of the template ------------------------------------------------------------------------------------------------
