@@ -65,7 +65,7 @@ test: .make/wheel ## All checks and tests that need no cluster (minutes)
 	@FLOWC_EXAMPLES=2000 $(BIN)/pytest -q tests/oracle/test_metaflow_graph.py
 
 # these wait for moto most of the time, and need no cluster: they run beside the others
-ASIDE := tests/e2e/test_deploy_terraform.py tests/e2e/test_stepfunctions.py tests/e2e/test_stepfunctions_oracles.py
+ASIDE := tests/e2e/test_deploy_terraform.py tests/e2e/test_stepfunctions.py tests/e2e/test_stepfunctions_oracles.py tests/e2e/test_graph_html.py
 E2E = mkdir -p e2e-logs; \
   $(BIN)/pytest -m e2e -v $(ASIDE) $(ARGS) >e2e-logs/aside.txt 2>&1 & aside=$$!; \
   status=0; $(BIN)/pytest -m e2e -v tests/e2e $(addprefix --ignore=,$(ASIDE)) $(ARGS) || status=$$?; \

@@ -145,7 +145,7 @@ def _add(found: dict[int, list[Colour]], source: SourceFile, start: tuple[int, i
 # --- YAML and JSON -------------------------------------------------------------------------------------------------------
 
 _KEY = re.compile(r'^(\s*(?:- )*)("(?:[^"\\]|\\.)*"|[^\s"\'#&*!|>%@`{\[-][^:#]*?)(:)(?= |$)')
-_SCALAR = re.compile(r"(?:(?<=: )|(?<=- )|^)(-?\d[\d.eE+-]*|true|false|null|~)(?=,?$)")
+_SCALAR = re.compile(r"(?:(?<=: )|(?<=- )|^ *)(-?\d[\d.eE+-]*|true|false|null|~)(?=,?$)")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\']|\'\')*\'')
 _BLOCK = re.compile(r"[:-] [|>][-+0-9]*$")
 

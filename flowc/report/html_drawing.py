@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flowc.ir import Flow
 
 HEIGHT, TALL = 44.0, 56.0
-MONOSPACE, SMALL = 7.85, 6.15
+MONOSPACE, SMALL = 8.0, 6.2
 """Pixels of a character at 13 pixels of a monospaced font, and at 11 of any other."""
 ICON = 22.0
 """An icon and the space after it."""

@@ -78,22 +78,24 @@
     }
     event.preventDefault();
     const [x, y] = middle(from);
-    let best;
-    let least = Infinity;
-    for (const link of links) {
+    // the nearest step that lies rather in that direction than beside it; else the nearest that lies in it at all
+    const ahead = links.map((link) => {
       const [a, b] = middle(link);
       const along = (a - x) * direction[0] + (b - y) * direction[1];
       const across = Math.abs((a - x) * direction[1]) + Math.abs((b - y) * direction[0]);
-      const far = along + 2 * across;
-      if (link !== from && along > 4 && across <= 4 * along && far < least) [best, least] = [link, far];
-    }
-    if (!best) return;
+      return { link, along, across, far: along + 2 * across };
+    }).filter((each) => each.link !== from && each.along > 4);
+    const straight = ahead.filter((each) => each.across <= each.along);
+    const [near] = (straight.length ? straight : ahead).sort((one, other) => one.far - other.far);
+    if (!near) return;
+    const best = near.link;
     best.focus({ preventScroll: true });
     reveal(best);
   });
   drawing.addEventListener("focusin", (event) => {
     const link = event.target.closest(".step");
-    if (link) reveal(link);
+    // not under a finger or mouse: what it presses must stay where it is until it lets go
+    if (link && link.matches(":focus-visible")) reveal(link);
   });
 
   const zoom = (wanted) => {
@@ -112,7 +114,7 @@
   const ZOOMS = { in: () => zoom(scale * 1.25), out: () => zoom(scale / 1.25), fit: () => { fit(0.25); } };
   for (const button of document.querySelectorAll("[data-zoom]")) button.addEventListener("click", () => ZOOMS[button.dataset.zoom]());
 
-  const readable = () => fit(wide.matches ? 0.75 : 0.9);
+  const readable = () => fit(wide.matches ? 0.66 : 0.9);
   wide.addEventListener("change", readable);
 
   // --- which target is shown -------------------------------------------------------------------------------------------
@@ -132,4 +134,7 @@
   if (canvas.scrollLeft < full.width * scale * 0.2) canvas.scrollLeft = 0;
   reveal(start);
   show(false);
+  // a step in the address is shown in its place: the page itself need not move to it
+  history.scrollRestoration = "manual";
+  addEventListener("load", () => requestAnimationFrame(() => window.scrollTo(0, 0)));
 })();

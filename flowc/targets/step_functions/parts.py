@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flowc.settings import Settings
     from flowc.target import Objects
 
+MACHINE = "Resources.StateMachine.Properties.Definition"
 ROLES = ("", "first round", "outcome", "split", "foreach", "choice", "next round", "end", "no case", "at once")
 """What the states are for that may stand around the job of a step: see `names.state`."""
 
@@ -36,7 +37,7 @@ def parts(flow: Flow, graph: Graph, settings: Settings, objects: Objects) -> Ite
             properties = resources["StateMachine"]["Properties"]
             bare = {**resources["StateMachine"], "Properties": {**properties, "Definition": _bare(properties["Definition"])}}
             yield Part(None, file, "", {**value, "Resources": {**rest, "StateMachine": bare}})
-            yield from _states(file, "States", properties["Definition"], owners)
+            yield from _states(file, f"{MACHINE}.States", properties["Definition"], owners)
             definitions += [Part(step, file, f"Resources.{name}", resources[name]) for name in steps for step in steps[name]]
         elif "States" in value:
             yield Part(None, file, "", _bare(value), json=True)

@@ -66,7 +66,7 @@ def chromium() -> Chromium:
             if not (folder / "chromium").exists():
                 _build(Path(made))
                 shutil.rmtree(folder, ignore_errors=True)
-                os.rename(Path(made) / "done", folder)
+                (Path(made) / "done").rename(folder)
     (folder / "fonts.conf").write_text(FONTS_CONF.format(fonts=folder / "fonts"))
     return Chromium(folder / "chromium", {"FONTCONFIG_FILE": str(folder / "fonts.conf"), "LD_LIBRARY_PATH": str(folder / "lib")})
 
@@ -76,7 +76,7 @@ def _alone() -> Iterator[None]:
     """One at a time: two workers of pytest may ask at once."""
     import fcntl
 
-    with open(HOME / "lock", "w") as file:
+    with (HOME / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -95,7 +95,7 @@ def _build(place: Path) -> None:
         shutil.copy(path, done / "fonts")
     program = package / "bin" / "chromium"
     program.chmod(0o755)
-    os.rename(program, done / "chromium")
+    program.rename(done / "chromium")
 
 
 def _unpacked(place: Path, package: str, integrity: str) -> Path:
