@@ -49,6 +49,12 @@ env = [{{ name = "COLOUR", value = "green" }}]
 name = "wait"
 resources = {{ limits = {{ memory = "200Mi" }} }}
 
+[overlays.less]
+kind = "Pod"
+steps = ["end"]
+patch.spec.tolerations = {{ "$patch" = "delete" }}
+patch.spec.containers = [{{ name = "beside", image = "python:3.11", command = ["python", "-c", "import time; time.sleep(600)"] }}]
+
 [overlays.gang]
 kind = "Pod"
 steps = ["tr*"]
@@ -150,6 +156,14 @@ def test_one_step(ended: dict[str, Any]) -> None:
         (volume,) = [each for each in pod["spec"]["volumes"] if each["name"] == "scratch"]
         assert volume["emptyDir"]["sizeLimit"] == "64Mi"
         assert "/scratch" in [each["mountPath"] for each in main(pod)["volumeMounts"]]
+
+
+def test_what_is_taken_away_and_what_is_beside(ended: dict[str, Any]) -> None:
+    """`$patch` takes away what all pods have; a container beside the task is there, and ends with it."""
+    end = ended["steps"]["end"]
+    assert "gpu" not in {each.get("key") for each in end["spec"].get("tolerations", ())}
+    assert main(end, "beside")["image"] == "python:3.11"
+    assert all("terminated" in each["state"] for each in end["status"]["containerStatuses"])
 
 
 def test_other_objects(ended: dict[str, Any]) -> None:

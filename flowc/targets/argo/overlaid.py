@@ -24,7 +24,7 @@ from flowc.targets.argo.pods_whole import INSTEAD, OF_ALL, OF_PRIORITY, PRIORITY
 
 EXECUTORS = ("init", "wait")
 """Argo's own containers in the pod of a step; they are not in the manifest, and `wait` is not in the pod that creates a JobSet."""
-EMPTY = (None, [], {})
+EMPTY: tuple[Any, ...] = (None, [], {})
 
 
 def laid(flow: Flow, graph: Graph, settings: Settings, values: Object) -> tuple[Object, list[Diagnostic]]:
