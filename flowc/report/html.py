@@ -176,8 +176,7 @@ def _panel(flow: Flow, name: str | None, view: View, parts: Sequence[Part]) -> P
     if name is None:
         groups = html_settings.of_flow(flow, view.settings, view.told)
     else:
-        kubernetes = target.load(view.target).kubernetes
-        groups = html_settings.of_step(flow.steps[name], view.settings, view.told, kubernetes=kubernetes)
+        groups = html_settings.of_step(flow, flow.steps[name], view.settings, view.told, target.load(view.target))
     pieces = tuple(_shown(part) for part in parts if part.step == name)
     return Panel(view.target, bool(view.artifacts), pieces, tuple(groups))
 

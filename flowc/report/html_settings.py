@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowc import config, merging
+from flowc.deployment import overlays
+from flowc.graph import GANGS
 from flowc.ir import Dynamic, Value
 from flowc.meaning import MERGED, plain
 from flowc.report import printable
-from flowc.settings import Settings
+from flowc.settings import STEP_KINDS, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flowc.ir import Decorator, Flow, Parameter, Step
+    from flowc.target import Target
 
 UNITS = {"memory": "MB", "disk": "MB", "shared_memory": "MiB", "tmpfs_size": "MiB"}
 ALWAYS = ("cpu", "memory", "image")
@@ -45,17 +48,19 @@ class Group:
     rows: tuple[Row, ...]
 
 
-def of_step(step: Step, settings: Settings, told: Mapping[str, str], *, kubernetes: bool) -> list[Group]:
-    """The groups of one step. `told`: origins by field of Settings; `kubernetes`: the target asks for pods as @kubernetes does, else
-    for jobs as @batch does.
+def of_step(flow: Flow, step: Step, settings: Settings, told: Mapping[str, str], target: Target) -> list[Group]:
+    """The groups of one step of a target that asks for pods as @kubernetes does, or for jobs as @batch does.
+
+    `told`: origins by field of Settings. Overlays come last: what they patch is what counts.
     """
-    kind = "kubernetes" if kubernetes else "batch"
+    kind = "kubernetes" if target.kubernetes else "batch"
     groups = [
         Group("Tries and time", tuple(_tries(step))),
         Group("Compute", tuple(sorted(_compute(step, kind, settings, told), key=lambda row: row.common))),
         Group("Environment", tuple(_environment(step, settings, told))),
         Group("Other decorators", tuple(_others(step.decorators))),
         Group("From the settings", tuple(_given(settings, told, POD_TOPICS))),
+        Group("Overlays, laid over all that", tuple(_overlays(flow, step, settings, target))),
     ]
     return [group for group in groups if group.rows]
 
@@ -199,6 +204,15 @@ def _given(settings: Settings, told: Mapping[str, str], topics: tuple[str, ...])
                 value = getattr(settings, option.field)
                 text = "set; not shown here" if option.field in SECRET else _folder(value) if option.kind == "folder" else _text(value)
                 yield Row(option.key, text, printable(told[option.field]))
+
+
+def _overlays(flow: Flow, step: Step, settings: Settings, target: Target) -> Iterator[Row]:
+    """The patches that reach what the target makes for the step alone."""
+    gang = any(decorator.name in GANGS for decorator in step.decorators)
+    for kind in STEP_KINDS:
+        if kind in target.kinds and (gang or kind != "JobSet"):
+            for name, overlay in overlays.meant(flow, settings, kind, step.name):
+                yield Row(f"{printable(name)} ({kind})", _text(overlay.patch), printable(overlay.place) or "setting")
 
 
 def _folder(texts: Mapping[str, str]) -> str:

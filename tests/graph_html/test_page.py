@@ -136,6 +136,21 @@ def test_where_settings_come_from(tmp_path: Path) -> None:
     assert re.search(r"production-token set; not shown here flag", flow)
 
 
+def test_overlays_are_told(tmp_path: Path) -> None:
+    """A step's settings end with the patches that reach it, each with its line; the manifest beside them has what they say."""
+    (tmp_path / "flow.py").write_text(HELLO)
+    (tmp_path / "flowc.toml").write_text(
+        '[overlays.fast]\nkind = "Pod"\nsteps = ["start"]\npatch.spec.priorityClassName = "fast-lane"\n'
+        '[overlays.gangs]\nkind = "JobSet"\npatch.metadata.labels = { a = "b" }\n'
+    )
+    page = parsed(flowc("graph", str(tmp_path / "flow.py"), "--format", "html").stdout)
+    start, end = (page.named(name).text for name in ("step-start", "step-end"))
+    assert re.search(r'fast \(Pod\) \{"spec": \{"priorityClassName": "fast-lane"\}\} \S*flowc\.toml:1', start)
+    assert "priorityClassName: fast-lane" in start
+    assert "fast-lane" not in end
+    assert "gangs" not in start + end
+
+
 def test_a_target_that_cannot_carry_the_flow(tmp_path: Path) -> None:
     """The graph and the source are there all the same, and the reason stands in the place of the manifest; the command succeeds."""
     text = TRAIN.replace("    @retry(times=2)", "    @kubernetes(cpu=2)").replace("resources, retry", "kubernetes, resources, retry")
