@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from cli.running import BROKEN, HELLO, environment, flowc
 from cli.test_plugin import PLUGIN
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flowc import cli
@@ -104,21 +104,37 @@ def told(*arguments: str) -> tuple[int, str, str]:
 
 def edit(path: Path, what: str, outside: Path) -> None:
     """Give the file that content, or do to it what the word says."""
-    if what in ("remove", "link", "folder") and path.is_file():
-        path.unlink()
     if what == "touch":
         if path.exists():
             os.utime(path)
-    elif what == "link" and not path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        path.rmdir()
+    elif os.path.lexists(path):
+        path.unlink()
+    if what == "link":
         path.symlink_to(outside)
     elif what == "folder":
-        path.mkdir(parents=True, exist_ok=True)
-    elif what != "remove" and not path.is_dir():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir()
+    elif what != "remove":
         path.write_bytes(what.encode(errors="surrogatepass"))
 
 
-@settings(max_examples=25, deadline=None)
+def after(path: str, what: str, *flags: str) -> list[tuple[tuple[str, str], tuple[list[str], list[str]]]]:
+    """A check of all flows, an edit, and the same check."""
+    return [(("a.py", "touch"), ([], [*flags])), ((path, what), ([], [*flags]))]
+
+
+@settings(max_examples=40, deadline=None)
+@example(after("../flowc.toml", SETTINGS + TABLES[1]))
+@example(after("../flowc.toml", SETTINGS + TABLES[3], "--env", "prod"))
+@example(after("../flowc.toml", SETTINGS + TABLES[4], "--target", "argo"))
+@example(after("common/shared.py", MODULES[1]))
+@example(after("conf.json", CONFIGS[2]))
+@example(after("conf.json", "remove"))
+@example([*after("a.py", FLOWS[6]), (("a.py", "touch"), ([], ["--value", "TIMES=5"]))])
+@example([*after("b.py", FLOWS[2]), (("other.py", MODULES[3]), ([], [])), (("other.py", "link"), ([], []))])
 @given(st.lists(st.tuples(EDITS, RUNS), min_size=1, max_size=6))
 def test_a_kept_verdict_is_that_of_a_fresh_check(steps: list[tuple[tuple[str, str], tuple[list[str], list[str]]]]) -> None:
     """After any edits, of flows, of what they import or looked for, of settings, flags or targets, in every format: the same bytes."""
