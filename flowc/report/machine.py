@@ -58,7 +58,7 @@ def _annotation(each: Found) -> str:
         if span.line == span.end_line:  # GitHub refuses columns on a range of lines
             properties |= {"col": span.column, "endColumn": span.end_column}
     properties["title"] = f"{diagnostic.code.id} {diagnostic.code.title}"
-    written = ",".join(f"{key}={_escape(str(value), in_property=True)}" for key, value in properties.items())
+    written = ",".join(f"{key}={_escape(printable(str(value)), in_property=True)}" for key, value in properties.items())
     return f"::{GITHUB[diagnostic.severity]} {written}::{_escape(_printable(message(diagnostic)))}"
 
 
