@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flowc import checks, frontend, graph, output, target
-from flowc.deployment import overlays
 from flowc.diagnostics import Diagnostic, OutputBug, Severity, has_errors, in_order
 from flowc.graph import Graph
 from flowc.ir import Flow
@@ -47,6 +46,8 @@ def compile_flow(flow: Flow, shape: Graph, target_name: str, settings: Settings)
     chosen = target.load(target_name)
     if not settings.overlays:
         return _compiled(flow, shape, chosen, settings)
+    from flowc.deployment import overlays  # who has none need not wait for it
+
     found = overlays.check(flow, settings, chosen.kinds, _all_kinds)
     if found:
         return Compiled((), tuple(in_order(found)))
@@ -69,6 +70,8 @@ def _compiled(flow: Flow, shape: Graph, chosen: target.Target, settings: Setting
     def overlaid(document: target.Document, value: Mapping[str, Any]) -> target.Overlaid:
         if chosen.overlay is not None:
             return chosen.overlay(flow, settings, document, value)
+        from flowc.deployment import overlays
+
         if document.overlaid or "kind" not in value:
             return target.Overlaid(dict(value))
         return overlays.whole(flow, settings, value, document.schema, chosen.kinds.get(value["kind"], ()))
@@ -92,6 +95,8 @@ def _blamed(flow: Flow, shape: Graph, chosen: target.Target, settings: Settings)
 
     One overlay more at a time: the rules do not know where a field came from. OutputBug where flowc's own output is refused.
     """
+    from flowc.deployment import overlays
+
     alone = _compiled(flow, shape, chosen, replace(settings, overlays=EMPTY))
     if has_errors(list(alone.diagnostics)):
         return alone

@@ -23,7 +23,6 @@ from flowc.commands.session import Talk, judge_text, refuse_drift
 from flowc.commands.verdicts import verdict
 from flowc.commands.writing import alone, drift, make_folder, write
 from flowc.config import SettingsError
-from flowc.deployment.overlays import meets
 from flowc.target import load as load_target
 
 if TYPE_CHECKING:
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
     from flowc.commands.options import Source
     from flowc.commands.project import Repository
     from flowc.commands.verdicts import Verdict
+    from flowc.ir import Flow
+    from flowc.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +160,7 @@ def _make(repository: Repository, asked: tuple[str, str]) -> Made:
         settings, named = replace(repository.sources, target=name).near(os.path.dirname(full))
         recorder = _Recorder(Folder(os.path.dirname(full), named), os.path.dirname(path), seen)
         verdicts.append(judge_text(shown(full), data, recorder, settings, target=name, ignored=ignored))
-        flows = [flow for flow, _ in verdicts[-1].checked.flows]
-        met |= {(each.place, name): any(meets(each, flow) for flow in flows) for name, each in settings.overlays.items()}
+        met |= _met(settings, [flow for flow, _ in verdicts[-1].checked.flows])
     told = tuple(each for each in map(verdict, verdicts) if not each.empty)
     texts: dict[str, str] = {}
     owners: dict[str, str] = {}
@@ -172,6 +172,15 @@ def _make(repository: Repository, asked: tuple[str, str]) -> Made:
     read = {name: None if found is None else digest(found) for name, found in seen.items()}
     outputs = {file: digest(text.encode()) for file, text in texts.items()}
     return Made(path, told, texts, Entry(fingerprint, read, outputs) if told else None, met)
+
+
+def _met(settings: Settings, flows: Sequence[Flow]) -> dict[tuple[str, str], bool]:
+    """Whether each overlay, by place and name, is for anything in these flows."""
+    if not settings.overlays:
+        return {}
+    from flowc.deployment.overlays import meets
+
+    return {(each.place, name): any(meets(each, flow) for flow in flows) for name, each in settings.overlays.items()}
 
 
 def _claim(owners: dict[str, str], file: str, path: str) -> None:

@@ -6,7 +6,6 @@ is valid is for the schema and the rules to say: the compiler then names the ove
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -19,6 +18,7 @@ from flowc.deployment.strategic import PatchError, Shape
 from flowc.deployment.validate import violations
 from flowc.diagnostics import Code, Diagnostic, Example
 from flowc.ir import Flow
+from flowc.option import did_you_mean
 from flowc.settings import Overlay, Settings
 from flowc.source import Span
 from flowc.target import Overlaid
@@ -214,12 +214,10 @@ def check(flow: Flow, settings: Settings, kinds: Iterable[str], others: Callable
     found, known = [], set(kinds)
     for name, each in settings.overlays.items():
         if each.kind not in known and each.kind not in (every := set(others())):
-            near = difflib.get_close_matches(each.kind, sorted(every), 1)
-            help_ = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(every))}"
+            help_ = did_you_mean(each.kind, every).removeprefix("; ") or f"there are {', '.join(sorted(every))}"
             found.append(told(flow, name, each, UNKNOWN, f"is of the kind {each.kind}, which no target writes", help_))
         exact = [step for step in each.steps if not set("*?[") & set(step) and step not in flow.steps]
         if exact and flow.name in each.flows:
-            near = difflib.get_close_matches(exact[0], list(flow.steps), 1)
-            help_ = f"did you mean {near[0]}?" if near else f"its steps are {', '.join(flow.steps)}"
+            help_ = did_you_mean(exact[0], flow.steps).removeprefix("; ") or f"its steps are {', '.join(flow.steps)}"
             found.append(told(flow, name, each, NOWHERE, f"names the step {exact[0]}, which {flow.name} does not have", help_))
     return found

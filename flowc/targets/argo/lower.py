@@ -11,7 +11,7 @@ from flowc.graph import Graph
 from flowc.ir import Flow
 from flowc.settings import Settings
 from flowc.target import Document, Lowered
-from flowc.targets.argo import cron_workflow, events_sensor, hooks, jobset, overlaid, settings_text, workflow
+from flowc.targets.argo import cron_workflow, events_sensor, hooks, jobset, settings_text, workflow
 
 RBAC = "rbac.authorization.k8s.io/v1"
 KUBERNETES = "kubernetes/1.33.json"
@@ -43,9 +43,13 @@ def lower(flow: Flow, graph: Graph, settings: Settings) -> Lowered:
     name = names.workflow_name(flow, settings)
     schema = "argo/4.0.json" if settings.argo_version >= "4.0" else "argo/3.7.json"
     delivery = code.deliver(flow, name, settings, mounted=has_gang(graph))
-    template, problems = overlaid.laid(flow, graph, settings, workflow.values(flow, graph, settings, delivery))
-    if problems:
-        return Lowered((), tuple(problems))
+    template = workflow.values(flow, graph, settings, delivery)
+    if settings.overlays:
+        from flowc.targets.argo import overlaid  # who has none need not wait for it
+
+        template, problems = overlaid.laid(flow, graph, settings, template)
+        if problems:
+            return Lowered((), tuple(problems))
     for step in template["steps"]:
         if step["resource"]:
             step["resource"]["manifest"] = jobset.text(step["resource"]["manifest"])

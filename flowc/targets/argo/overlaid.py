@@ -29,8 +29,6 @@ EMPTY: tuple[Any, ...] = (None, [], {})
 
 def laid(flow: Flow, graph: Graph, settings: Settings, values: Object) -> tuple[Object, list[Diagnostic]]:
     """The values changed, and what is wrong with the overlays."""
-    if not settings.overlays:
-        return values, []
     found: list[Diagnostic] = []
     for step, each in zip(graph.order, values["steps"], strict=True):
         found += _gang(flow, settings, step, each)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from flowc.deployment import batch_overlays, overlays
+from flowc.deployment import batch_overlays
 from flowc.target import Overlaid
 
 if TYPE_CHECKING:
@@ -36,8 +36,19 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+def machine(flow: Flow, settings: Settings, lowered: Mapping[str, Any]) -> Overlaid:
+    """The state machine with the overlays of its kind."""
+    if not settings.overlays:
+        return Overlaid(dict(lowered))
+    from flowc.deployment import overlays
+
+    return overlays.plain(flow, settings, MACHINE, lowered, KINDS[MACHINE])
+
+
 def lay(flow: Flow, settings: Settings, document: Document, value: Mapping[str, Any]) -> Overlaid:
     """The object with what overlays say of its resources and of it as a whole; machines and job definitions have had theirs."""
+    from flowc.deployment import overlays
+
     if "Resources" not in value:
         kind = document.schema.partition("#")[2]
         if kind not in RESOURCES:

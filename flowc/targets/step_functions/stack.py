@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flowc.deployment import batch, overlays
+from flowc.deployment import batch
 from flowc.deployment.batch import Definition, Hole, hole
 from flowc.deployment.batch_code import archive as packed
 from flowc.diagnostics import Diagnostic
@@ -31,7 +31,7 @@ FREE = ("tags", "options")
 def documents(flow: Flow, graph: Graph, settings: Settings) -> Lowered:
     """One stack, or (`format` = asl) the state machine, its job definitions, and the schedule or rule that starts it."""
     name = names.state_machine_name(flow, settings)
-    made = overlays.plain(flow, settings, overlaid.MACHINE, machine.machine(flow, graph, settings), overlaid.KINDS[overlaid.MACHINE])
+    made = overlaid.machine(flow, settings, machine.machine(flow, graph, settings))
     if settings.format == "asl":
         found = definitions(flow, graph, settings, packed(flow, settings))
         files = tuple(_files(flow, settings, name, made.value, found))
