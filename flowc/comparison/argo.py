@@ -22,7 +22,7 @@ BOOKKEEPING = re.compile(
     r"|notify_on_(error|success)|production_token|project_name|branch_name|project_flow_name)|workflows\.argoproj\.io/(title|description)"
     r"|kubectl\.kubernetes\.io/last-applied-configuration"
 )
-OWN_LABELS = re.compile(r"app\.kubernetes\.io/(part-of|name)")
+OWN_LABELS = re.compile(r"app\.kubernetes\.io/(part-of|name)|flowc/deployment")
 JOBSET = {
     "action": "create",
     "setOwnerReference": True,

@@ -108,6 +108,7 @@ def metaflow(folder: Path) -> Iterator[Metaflow]:
         "METAFLOW_EVENTS_SFN_ACCESS_IAM_ROLE": ROLE,
         "METAFLOW_SFN_DYNAMO_DB_TABLE": "flows",
     }
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         yield Metaflow(folder, {**kept, **KEYS, "AWS_ENDPOINT_URL": url, **configured})
     finally:
