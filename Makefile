@@ -64,13 +64,9 @@ test: .make/wheel ## All checks and tests that need no cluster (minutes)
 	@FLOWC_TEST_WHEEL=1 $(BIN)/pytest -n $(WORKERS) $(ARGS)
 	@FLOWC_EXAMPLES=2000 $(BIN)/pytest -q tests/oracle/test_metaflow_graph.py
 
-# these wait for moto most of the time, and need no cluster: they run beside the others
-ASIDE := tests/e2e/test_deploy_terraform.py tests/e2e/test_stepfunctions.py tests/e2e/test_stepfunctions_oracles.py tests/e2e/test_graph_html.py
-E2E = mkdir -p e2e-logs; \
-  $(BIN)/pytest -m e2e -v $(ASIDE) $(ARGS) >e2e-logs/aside.txt 2>&1 & aside=$$!; \
-  status=0; $(BIN)/pytest -m e2e -v tests/e2e $(addprefix --ignore=,$(ASIDE)) $(ARGS) || status=$$?; \
-  beside=0; wait $$aside || beside=$$?; cat e2e-logs/aside.txt; \
-  case $$status,$$beside in 0,0|0,5|5,0) ;; *) echo "make e2e: failed; see above, and e2e-logs/failures.txt" >&2; exit 1;; esac
+# tests of a cluster wait most of the time: more workers than cores; tests/e2e/conftest.py says what a worker gets, longest first
+E2E_WORKERS ?= 4
+E2E = $(BIN)/pytest -m e2e -v -n $(E2E_WORKERS) --no-loadscope-reorder tests/e2e $(ARGS)
 
 .PHONY: e2e
 e2e: .make/wheel ## The core flows on real engines, side by side (cluster of tests/engines, or that of KUBECONFIG)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shlex
@@ -123,5 +124,9 @@ def ready() -> Cluster:
     shared = Path(env["FLOWC_CLUSTER_SHARED"]) if "FLOWC_CLUSTER_SHARED" in env else None
     version = env.get("FLOWC_CLUSTER_ARGO") or run(["argo", "version", "--short"], env=env).strip().rsplit(" ", 1)[-1].lstrip("v")
     found = Cluster(env, version, shared, ours or "FLOWC_CLUSTER_HOME" in env)
-    found.prepare()
+    LOGS.mkdir(exist_ok=True)
+    with (LOGS / "lock").open("w") as file:
+        # several workers begin at once, and two `kubectl apply` of a new object are one too many
+        fcntl.flock(file, fcntl.LOCK_EX)
+        found.prepare()
     return found

@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from e2e.cases import Case
 from e2e.cluster import LOGS, Cluster, ready
 from e2e.platforms import ON_CLUSTER, perform, place
 from e2e.runs import Outcome, unmet
+from xdist.scheduler import LoadFileScheduling
 
 IN_FLIGHT = int(os.environ.get("FLOWC_E2E_IN_FLIGHT", "6"))
+HERE = 2
+"""Runs at a time whose tasks are processes of this machine."""
 SLEEPERS = ("clock", "timeout-caught")
+SHARED = ("test_argo.py", "test_graduation.py")
+"""Files whose tests judge the runs of `started`."""
 Started = dict[tuple[str, str], "Future[Outcome]"]
 
 
@@ -27,6 +33,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left = [item for item in items if item.get_closest_marker("full")]
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if item not in left]
+
+
+class ByFile(LoadFileScheduling):
+    """A file is one worker's, since its fixtures are made once; files that share the runs are one worker's together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return SHARED[0] if file.endswith(SHARED) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """With `-n`, files run side by side."""
+    return ByFile(config, log)
 
 
 def pytest_exception_interact(node: pytest.Item, report: pytest.TestReport) -> None:
@@ -56,7 +75,11 @@ def started(request: pytest.FixtureRequest) -> Iterator[Started]:
     cluster = request.getfixturevalue("cluster") if platforms & {*ON_CLUSTER, "metaflow"} else None
     # what sleeps goes first, so that others work meanwhile
     order = sorted(wanted, key=lambda run: run[0] not in SLEEPERS)
-    with place(platforms, cluster) as at:
-        pool = ThreadPoolExecutor(IN_FLIGHT)
-        yield {run: pool.submit(perform, wanted[run], run[1], at) for run in order if not (cluster and unmet(wanted[run], cluster))}
-        pool.shutdown(wait=False, cancel_futures=True)
+    volume = bool(cluster and cluster.shared) and not request.config.getoption("--e2e-full")
+    with place(platforms, cluster, volume=volume) as at:
+        # pods are awaited most of the time, what runs here works
+        pools = {True: ThreadPoolExecutor(IN_FLIGHT), False: ThreadPoolExecutor(HERE)}
+        able = [run for run in order if not (cluster and unmet(wanted[run], cluster))]
+        yield {run: pools[run[1] in (*ON_CLUSTER, "metaflow")].submit(perform, wanted[run], run[1], at) for run in able}
+        for pool in pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)

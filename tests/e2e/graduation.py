@@ -83,7 +83,7 @@ def graduate(rows: Sequence[Case], platforms: Sequence[str], in_flight: int) -> 
     cluster = clusters.ready() if set(platforms) & set(ON_CLUSTER) else None
     begun, used, good = time.monotonic(), _used(), True
     try:
-        with place(platforms, cluster) as at, ThreadPoolExecutor(in_flight) as pool:
+        with place(platforms, cluster, volume=bool(cluster and cluster.shared)) as at, ThreadPoolExecutor(in_flight) as pool:
             running = [(case, platform, pool.submit(perform, case, platform, at)) for platform in platforms for case in rows]
             cells = {}
             for case, platform, future in running:

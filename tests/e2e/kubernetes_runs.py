@@ -20,14 +20,15 @@ LOOK = 3.0
 
 
 def perform(case: Case, cluster: Cluster, folder: Path) -> Outcome:
-    """A case from its source to its end: one without parameters leads itself inside the cluster, one with them is led from here."""
+    """A case from its source to its end: one without parameters leads itself inside the cluster, one with them is led from here, by S3."""
     if case.parameters:
         code, run_id, said = led_from_here(case.flow, cluster, folder, [p for kv in case.parameters.items() for p in ("-p", "=".join(kv))])
         phase = "Failed" if code else "Succeeded"
     else:
-        phase, run_id, said = led_inside(apply(case.flow, f"e2e-{case.name}", cluster, folder), cluster)
+        phase, run_id, said = led_inside(apply(case.flow, f"e2e-{case.name}", cluster, folder, *case.flags), cluster)
     (folder / "story.txt").write_text(said)
-    return Outcome(phase, {}, artifacts(case.flow, run_id, cluster, folder), f"{said[-6000:]}\nall of it: {folder}")
+    volume = case.store == "shared" and not case.parameters
+    return Outcome(phase, {}, artifacts(case.flow, run_id, cluster, folder, volume=volume), f"{said[-6000:]}\nall of it: {folder}")
 
 
 def plain() -> dict[str, str]:
@@ -99,7 +100,8 @@ def _log(pod: str, cluster: Cluster) -> str:
         return f"no log of {pod}: {error}"
 
 
-def artifacts(flow: str, run_id: str, cluster: Cluster, folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """Step -> the artifacts of its tasks."""
-    command = [str(COLLECT), "s3", cluster.datastore_root, class_name(flow), run_id]
+def artifacts(flow: str, run_id: str, cluster: Cluster, folder: Path, *, volume: bool = False) -> dict[str, list[dict[str, Any]]]:
+    """Step -> the artifacts of its tasks, in the cluster's S3, or on its shared volume."""
+    store = ("local", f"{cluster.shared}/.metaflow") if volume else ("s3", cluster.datastore_root)
+    command = [str(COLLECT), *store, class_name(flow), run_id]
     return dict(json.loads(run([sys.executable, *command], env=cluster.metaflow_env(), cwd=folder)))

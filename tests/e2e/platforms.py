@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e import kubernetes_runs, laptop, runs
-from e2e.cases import Case
+from e2e.cases import Case, settled
 from e2e.cluster import LOGS, Cluster, CommandFailed, run
 from e2e.runs import Outcome, class_name, flowc_command
 from stepfunctions import deploy, interpreter
@@ -23,33 +23,38 @@ from stepfunctions import deploy, interpreter
 ON_CLUSTER = ("argo", "kubernetes")
 ON_AWS = ("batch", "step-functions")
 ON_S3 = ("params", "branches")
-"""Cases whose artifacts are on S3 on AWS; Argo and Kubernetes have all of them there."""
+"""Cases whose artifacts are on S3 on AWS. On a cluster the case says it."""
 LIMIT = 900.0
 """Seconds that a run may take; far more than any does, since runs share two cores."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where platforms are: a cluster, AWS on loopback; None where no selected run needs it."""
+    """Where platforms are: a cluster, AWS on loopback; None where no selected run needs it.
+
+    `volume`: pods keep artifacts on the cluster's shared volume where the case does not ask for S3.
+    """
 
     cluster: Cluster | None
     aws: interpreter.Interpreter | None
+    volume: bool
 
 
 @contextlib.contextmanager
-def place(platforms: Collection[str], cluster: Cluster | None) -> Iterator[Place]:
+def place(platforms: Collection[str], cluster: Cluster | None, *, volume: bool) -> Iterator[Place]:
     """A place for runs on these platforms; its AWS ends with the block."""
     with contextlib.ExitStack() as stack:
         aws = None
         if set(platforms) & set(ON_AWS):
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="flowc-aws-")))
             aws = stack.enter_context(interpreter.started(folder, jobs=3, image={"METAFLOW_S3_WORKER_COUNT": "2"}))
-        yield Place(cluster, aws)
+        yield Place(cluster, aws, volume)
 
 
 def perform(case: Case, platform: str, at: Place) -> Outcome:
     """The case from its source to its end. CommandFailed where flowc refuses it: the text has the diagnostics."""
     if platform in ("argo", "metaflow"):
+        case = settled(case, volume=at.volume)
         assert at.cluster is not None
         engine = "flowc" if platform == "argo" else platform
         return runs.perform(case, engine, at.cluster, LOGS / at.cluster.argo_version / f"{engine}-{case.name}")
@@ -58,10 +63,7 @@ def perform(case: Case, platform: str, at: Place) -> Outcome:
     folder.mkdir(parents=True)
     if platform == "kubernetes":
         assert at.cluster is not None
-        return kubernetes_runs.perform(case, at.cluster, folder)
-    if platform == "kubernetes":
-        assert at.cluster is not None
-        return kubernetes_runs.perform(case, at.cluster, folder)
+        return kubernetes_runs.perform(settled(case, volume=at.volume), at.cluster, folder)
     return {"local": _local, "batch": _batch, "step-functions": _step_functions}[platform](case, at, folder)
 
 

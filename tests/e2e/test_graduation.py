@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from e2e.cases import CORE_ON_KUBERNETES, PLATFORMS, REFUSED, Case
+from e2e.cases import CORE_ON, GRADUATES, PLATFORMS, REFUSED, Case
 from e2e.graduation import PAGE, ROWS, cell, expected, full, page_with
 
 
@@ -13,7 +13,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "platform" in metafunc.fixturenames:
         full = metafunc.config.getoption("--e2e-full", default=False)
         every = [(case, platform) for platform in PLATFORMS for case in ROWS]
-        chosen = [(case, p) for case, p in every if full or p != "kubernetes" or case.name in CORE_ON_KUBERNETES]
+        chosen = [(case, p) for case, p in every if full or case.name in CORE_ON.get(p, GRADUATES)]
         metafunc.parametrize(("case", "platform"), chosen, ids=[f"{platform}-{case.name}" for case, platform in chosen])
 
 
@@ -27,12 +27,12 @@ def test_leaves_what_it_leaves_on_a_laptop(case: Case, platform: str, started: d
 def test_at_least_fifteen_flows() -> None:
     """Every row is a flow of its own, one that `make e2e` runs, on whatever cluster."""
     assert len({case.flow for case in ROWS}) == len(ROWS) >= 15
-    assert all(case.core and not case.image and case.store == "s3" and not case.flags for case in ROWS)
+    assert all(case.core and not case.image and case.store != "shared" and not case.flags for case in ROWS)
 
 
 def test_refusals_are_of_the_table() -> None:
     """A refusal is said of a flow and a platform that the table has, and so is what `make e2e` runs of a column."""
-    assert {*CORE_ON_KUBERNETES} < {case.name for case in ROWS}
+    assert all({*names} < {*GRADUATES} for names in CORE_ON.values())
     assert {name for name, _ in REFUSED} <= {case.name for case in ROWS}
     assert {platform for _, platform in REFUSED} <= set(PLATFORMS)
 
