@@ -42,6 +42,7 @@ PROGRAMS = {
     "kubectl": {"apply", "delete", "get", "create", "wait", "logs", "kustomize"}, "argo": {"submit", "lint", "retry", "logs"},
     "git": {"add", "clone", "commit"},
     "kind": {"create", "delete"},
+    "python": {"train.py"},
     "aws": {"eks", "cloudformation"},
     "terraform": {"init", "apply", "output"},
 }
