@@ -11,7 +11,7 @@ SIDE = 22.0
 """Least distance of two boxes side by side; half of it beside a link that passes."""
 BELOW, LABEL_BELOW, SLANTED = 30.0, 14.0, 90.0
 """Least distance of two layers, of one that holds only labels, and the largest: it grows with how far links run sideways."""
-ORDERINGS, RELAXATIONS = 12, 40
+ORDERINGS, RELAXATIONS, STRAIGHTENINGS = 12, 40, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +232,10 @@ def _columns(layers: _Layers) -> dict[str, float]:
         for rows, use in ((layers.rows, sides), (layers.rows[::-1], sides[::-1])):
             for row in rows:
                 _relax(layers, row, lefts, *use)
+    runs = _runs(layers)
+    for _ in range(STRAIGHTENINGS):
+        for run in runs:
+            _straighten(layers, run, lefts)
     return lefts
 
 
@@ -272,6 +276,49 @@ def _relax(layers: _Layers, row: list[str], lefts: dict[str, float], up: bool, d
     found = [mean for mean, _, count in pools for _ in range(int(count))]
     for name, base, offset in zip(row, found, offsets, strict=True):
         lefts[name] = base + offset
+
+
+def _runs(layers: _Layers) -> list[list[str]]:
+    """Items that follow one another and nothing else, two and more, longest first: they want to stand in one line."""
+    above, below = layers.above, layers.below
+
+    def next_of(name: str) -> str | None:
+        after = below[name]
+        alone = len(after) == 1 and len(above[after[0]]) == 1
+        return after[0] if alone and layers.items[name].enter == layers.items[name].leave else None
+
+    followed = {after for name in layers.items if (after := next_of(name)) is not None}
+    found = []
+    for name in layers.items:
+        if name not in followed:
+            run = [name]
+            while (after := next_of(run[-1])) is not None:
+                run.append(after)
+            found.append(run)
+    return sorted((run for run in found if len(run) > 1), key=len, reverse=True)
+
+
+def _straighten(layers: _Layers, run: list[str], lefts: dict[str, float]) -> None:
+    """Put as many of a run as there is room for in one line, from above on, and the next as many in another."""
+    items = layers.items
+    rows = [layers.rows[layers.rank[name]] for name in run]
+    room = []
+    for name, row in zip(run, rows, strict=True):
+        at = row.index(name)
+        low = lefts[row[at - 1]] + _gap(layers, row[at - 1], name) if at else -1e9
+        high = lefts[row[at + 1]] - _gap(layers, name, row[at + 1]) if at + 1 < len(row) else 1e9
+        room.append((low + items[name].enter, high + items[name].enter))
+    start = 0
+    while start < len(run):
+        end, (low, high) = start + 1, room[start]
+        while end < len(run) and max(low, room[end][0]) <= min(high, room[end][1]):
+            low, high = max(low, room[end][0]), min(high, room[end][1])
+            end += 1
+        mean = sum(lefts[name] + items[name].enter for name in run[start:end]) / (end - start)
+        line = min(max(mean, low), high)
+        for name in run[start:end]:
+            lefts[name] = line - items[name].enter
+        start = end
 
 
 def _pull(one: Item, other: Item) -> float:

@@ -216,22 +216,24 @@ def _box(scope: Scope) -> str:
 
 def _curve(points: list[Point], sideways: bool) -> str:
     """Straight between the two points of a pair, a smooth bend from pair to pair."""
-    text = f"M{_n(points[0][0])} {_n(points[0][1])}"
+    words = [f"M{_n(points[0][0])} {_n(points[0][1])}"]
     here = points[0]
     for at, (x, y) in enumerate(points[1:], 1):
         if (x, y) == here:
             continue
         cross = 1 if sideways else 0
         if at % 2 or abs((x, y)[cross] - here[cross]) < 0.2:
-            text += f"L{_n(x)} {_n(y)}"
+            if words[-1].startswith("L"):
+                words.pop()
+            words.append(f"L{_n(x)} {_n(y)}")
         elif sideways:
             middle = (here[0] + x) / 2
-            text += f"C{_n(middle)} {_n(here[1])} {_n(middle)} {_n(y)} {_n(x)} {_n(y)}"
+            words.append(f"C{_n(middle)} {_n(here[1])} {_n(middle)} {_n(y)} {_n(x)} {_n(y)}")
         else:
             middle = (here[1] + y) / 2
-            text += f"C{_n(here[0])} {_n(middle)} {_n(x)} {_n(middle)} {_n(x)} {_n(y)}"
+            words.append(f"C{_n(here[0])} {_n(middle)} {_n(x)} {_n(middle)} {_n(x)} {_n(y)}")
         here = (x, y)
-    return text
+    return "".join(words)
 
 
 def _n(value: float) -> str:

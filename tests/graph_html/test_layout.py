@@ -125,6 +125,15 @@ def test_a_chain_is_a_straight_line(count: int) -> None:
     assert max(middles) - min(middles) < 1
 
 
+def test_a_long_arrow_is_straight() -> None:
+    """An arrow past many steps bends where it leaves and where it arrives, and nowhere between."""
+    chain = {f"s{number}": f"self.next(self.s{number + 1})" for number in range(12)}
+    start = 'self.next({"long": self.s0, "short": self.end, "back": self.s12}, condition="k")'
+    _, _, drawing = drawn(flow_text("Past", {"start": start, **chain, "s12": "self.next(self.end)", "end": "pass"}))
+    past = [arrow for arrow in drawing.arrows if arrow.ends in ("start end", "start s12")]
+    assert [arrow.curve.count("C") <= 3 for arrow in past] == [True, True]
+
+
 def test_a_loop_has_its_own_arrow() -> None:
     """A step that may choose itself has an arrow to itself, beside it, with the cases that lead there."""
     tail = 'self.next({"again": self.start, 1: self.start, True: self.end}, condition="k")'
