@@ -55,7 +55,7 @@ def test_the_pages_on_the_example(page: str, tmp_path: Path) -> None:
     work = cloned(tmp_path)
     assert walk(ROOT / page, work, commands(tmp_path / "bin"))
     if KUBECTL:
-        walk(ROOT / page, work, commands(tmp_path / "bin"), program="kubectl")
+        walk(ROOT / page, work, commands(tmp_path / "bin", kubectl=f'exec {KUBECTL} "$@"'), program="kubectl")
 
 
 def test_terraform_outputs_become_settings(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,9 @@ from flowc import config
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "gitops"
 ENVIRONMENTS = config.environments((EXAMPLE / "flowc.toml").read_text(encoding="utf-8"), "flowc.toml")
-KUBECTL = shutil.which("kubectl")
+BUILT = Path(os.environ.get("FLOWC_CLUSTER_HOME", Path.home() / ".cache" / "flowc-cluster")) / "bin" / "kubectl"
+KUBECTL = shutil.which("kubectl") or (str(BUILT) if BUILT.exists() else None)
+"""The machine's, or that of tests/engines/cluster where it was built."""
 needs_kubectl = pytest.mark.skipif(KUBECTL is None, reason="there is no kubectl on this machine")
 
 

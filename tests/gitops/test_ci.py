@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 import yaml
 from cli.running import environment
-from gitops.example import EXAMPLE, cloned, flowc, git
+from gitops.example import EXAMPLE, ROOT, cloned, flowc, git
 
 FILES = {"gitlab-ci": ".gitlab-ci.yml", "github-workflows": ".github/workflows/flows.yml"}
 
@@ -25,16 +25,29 @@ def read(file: str) -> Any:
     return {("on" if key is True else key): value for key, value in yaml.safe_load((EXAMPLE / file).read_text(encoding="utf-8")).items()}
 
 
+def judge(name: str) -> Any:
+    """A validator of one of the schemas that check-jsonschema brings."""
+    schema = json.loads((resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / f"{name}.json").read_text(encoding="utf-8"))
+    return jsonschema.validators.validator_for(schema)(schema)
+
+
 @pytest.mark.parametrize("schema", FILES)
 def test_the_files_are_well_formed(schema: str) -> None:
     """Each is what the schema of its server takes, which refuses a key that is not the server's."""
-    judge = json.loads((resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / f"{schema}.json").read_text(encoding="utf-8"))
-    validator = jsonschema.validators.validator_for(judge)(judge)
+    validator = judge(schema)
     found = read(FILES[schema])
     validator.validate(found)
     job = found["jobs"]["flows"] if "jobs" in found else found["flows"]
     job["artefacts"] = job.pop("artifacts", {})
     assert not validator.is_valid(found)
+
+
+def test_the_action_and_the_hooks_are_well_formed() -> None:
+    """GitHub takes action.yml, and pre-commit itself the hooks that it finds in this repository."""
+    judge("github-actions").validate(yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8")))
+    from pre_commit.clientlib import load_manifest
+
+    assert {hook["id"] for hook in load_manifest(str(ROOT / ".pre-commit-hooks.yaml"))} == {"flowc-check", "flowc-compile"}
 
 
 def run(lines: list[str], folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
