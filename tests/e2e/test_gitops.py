@@ -67,6 +67,8 @@ def engine(request: pytest.FixtureRequest, cluster: Cluster, tmp_path: Path) -> 
     keys = {k: cluster.env[k] for k in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "metaflow-config"}, "stringData": keys}
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {"flowc/overcommit": "true"}}}
+    # what a session that was killed left
+    run(["kubectl", "delete", "namespace", namespace, f"{namespace}-flux", "--ignore-not-found", "--timeout=120s"], env=cluster.env, seconds=150)
     run(["kubectl", "apply", "-f", "-"], env=cluster.env, text=json.dumps(space))
     try:
         for each in (secret, OTHERS):
