@@ -33,7 +33,7 @@ def environment(**more: str) -> dict[str, str]:
 def flowc(*arguments: str, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
     """Run flowc and expect an exit code; a traceback is for bugs only."""
     command = [sys.executable, "-m", "flowc", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(**more), check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(**more), check=False, timeout=300)
     assert done.returncode == code, done
     assert ("Traceback" in done.stderr) == (code == 3), done.stderr
     return done
@@ -42,4 +42,4 @@ def flowc(*arguments: str, code: int = 0, **more: str) -> subprocess.CompletedPr
 def script(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a Python text with arguments."""
     command = [sys.executable, "-c", text, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment(), check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, env=environment(), check=False, timeout=300)

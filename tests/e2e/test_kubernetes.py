@@ -125,12 +125,15 @@ def working(run_id: str, cluster: Cluster) -> list[dict[str, Any]]:
 def test_the_coordinators_pod_is_deleted(inside: dict[str, Any], cluster: Cluster, folder: Path) -> None:
     """At its first Job and amid the foreach the coordinator's pod is deleted without grace: its Job's next pod goes on with the same run."""
     run_id, name = run_id_of(inside), inside["metadata"]["name"]
-    within("the first Job", lambda: cluster.get("jobs", "-l", f"flowc/run={run_id}")["items"])
-    for _ in range(2):
+    moments: dict[str, Callable[[], Any]] = {
+        "the first Job": lambda: cluster.get("jobs", "-l", f"flowc/run={run_id}")["items"],
+        "work": lambda: working(run_id, cluster),
+    }
+    for moment, look in moments.items():
+        within(moment, look)
         mine = cluster.get("pods", "-l", f"batch.kubernetes.io/job-name={name}")["items"]
         alive = [pod["metadata"]["name"] for pod in mine if pod["status"]["phase"] == "Running"]
         cluster.kubectl("delete", "pod", *alive, "--grace-period=0", "--force")
-        within("work", lambda: working(run_id, cluster))
         within("the next pod", lambda gone=alive: _follows(name, gone, cluster))
     phase, _, said = led_inside(inside, cluster)
     judged(RELAY, run_id, phase, said, cluster, folder)

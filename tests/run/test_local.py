@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from runtime import simulate
@@ -35,6 +36,8 @@ def ran(name):
     with open("ran", "a") as file:
         file.write(f"{name}\\n")
     time.sleep(float(os.environ.get("NAP", "0")))
+    while name.startswith(os.environ.get("HOLD", "-")) and not os.path.exists("go"):
+        time.sleep(0.02)
 
 
 class CountedFlow(FlowSpec):
@@ -168,6 +171,12 @@ def test_a_failure_and_its_resume(counted: Path) -> None:
     assert squares(counted, "mine") == [0, 1, 4]
 
 
+def begun(run: subprocess.Popen[Any], folder: Path, tasks: int) -> None:
+    """Wait until so many tasks have begun, or the run has ended."""
+    while len(ran(folder)) < tasks and run.poll() is None:
+        time.sleep(0.02)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", range(6))
 def test_kill_9_at_any_moment(moment: int, counted: Path) -> None:
@@ -175,8 +184,7 @@ def test_kill_9_at_any_moment(moment: int, counted: Path) -> None:
     first = subprocess.Popen(
         command("flow.py", "--run-id=mine"), cwd=counted, env=environment(counted, NAP="0.3"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    while len(ran(counted)) <= moment and first.poll() is None:
-        time.sleep(0.02)
+    begun(first, counted, moment + 1)
     first.send_signal(signal.SIGKILL)
     first.wait()
     done = run(counted, "flow.py", "--resume=mine")
@@ -187,21 +195,21 @@ def test_kill_9_at_any_moment(moment: int, counted: Path) -> None:
 
 
 def nursery(root: Path) -> int:
-    """The process that forks the tasks of a run in that folder; 0 while there is none."""
+    """The process that forks the tasks of a run in that folder."""
     for place in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             if (words := place.read_bytes().split(b"\0"))[2:3] == [b"--nursery"] and str(root).encode() in words[1]:
                 return int(place.parent.name)
-    return 0
+    raise AssertionError("there is no nursery")  # no number: 0 would be this process and its group
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no task is a fork")
 def test_the_nursery_dies(counted: Path) -> None:
     """The process that forks the tasks is killed: those that live go on, the others start without it, each runs once."""
-    led = subprocess.Popen(command("flow.py", "--run-id=mine"), cwd=counted, env=environment(counted, NAP="0.5"), stderr=subprocess.PIPE, text=True)
-    while len(ran(counted)) < 2:
-        time.sleep(0.02)
+    led = subprocess.Popen(command("flow.py", "--run-id=mine"), cwd=counted, env=environment(counted, HOLD="work"), stderr=subprocess.PIPE, text=True)
+    begun(led, counted, 2)
     os.kill(nursery(counted), signal.SIGKILL)
+    (counted / "go").touch()
     said = led.communicate()[1]
 
     assert led.returncode == 0, said
@@ -241,9 +249,16 @@ def test_two_coordinators(counted: Path) -> None:
 
 def test_an_interrupt(counted: Path) -> None:
     """Ctrl-C ends the tasks, says how to go on, exits with 130; what was running is no failure and runs again."""
-    process = subprocess.Popen(command("flow.py", "--run-id=mine"), cwd=counted, env=environment(counted, NAP="60"), stderr=subprocess.PIPE, text=True)
-    while not ran(counted):
-        time.sleep(0.02)
+    process = subprocess.Popen(
+        command("flow.py", "--run-id=mine"),
+        cwd=counted,
+        env=environment(counted, NAP="60"),
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell starts what it puts into the background deaf to ^C, and its children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread runs here
+    )
+    begun(process, counted, 1)
     process.send_signal(signal.SIGINT)
     said = process.communicate()[1]
     assert process.returncode == 130, said
