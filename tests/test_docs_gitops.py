@@ -18,8 +18,8 @@ DOCS = ROOT / "docs"
 ON_THE_EXAMPLE = ("docs/argo-cd.md", "docs/flux.md", "docs/gitlab.md", "examples/gitops/README.md")
 WALKED = ("docs/gitops.md", "docs/terraform.md", "docs/run.md", *ON_THE_EXAMPLE)
 """Pages whose shell blocks are run here; `console` blocks are run by test_docs.py, whichever page they stand on."""
-ELSEWHERE = ("docs/overlays.md",)
-"""Pages whose shell blocks have a test of their own: tests/overlays/test_page.py."""
+ELSEWHERE = ("docs/overlays.md", "docs/migration.md")
+"""Pages whose shell blocks have a test of their own: tests/overlays/test_page.py, tests/compare/test_page.py."""
 ON_A_CLUSTER = ("docs/kubernetes.md",)
 """Pages whose lines of flowc are run by tests/e2e/test_gitops.py."""
 OPTIONS = (
