@@ -13,6 +13,8 @@ mkdir -p "$H"
 exec 9>"$H/lock"
 flock 9
 if [ -e "$stamp" ]; then echo "$H"; exit; fi
+have=$(go env GOVERSION)
+printf 'go1.26.1\n%s\n' "$have" | sort -VC || { echo "build.sh: Go >= 1.26.1 is needed, this is $have" >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
