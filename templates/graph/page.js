@@ -114,7 +114,8 @@
   const ZOOMS = { in: () => zoom(scale * 1.25), out: () => zoom(scale / 1.25), fit: () => { fit(0.25); } };
   for (const button of document.querySelectorAll("[data-zoom]")) button.addEventListener("click", () => ZOOMS[button.dataset.zoom]());
 
-  const readable = () => fit(wide.matches ? 0.66 : 0.9);
+  const finger = window.matchMedia("(pointer: coarse)");
+  const readable = () => fit(wide.matches && !finger.matches ? 0.66 : 0.9);
   wide.addEventListener("change", readable);
 
   // --- which target is shown -------------------------------------------------------------------------------------------
