@@ -129,13 +129,19 @@ def written(decorator: Decorator) -> str | None:
     return None
 
 
-def schedule(flow: Flow) -> tuple[str, str] | None:
-    """The five-field line and the time zone ("" for the cluster's) of a flow that passed `check`; None for one without a schedule."""
+def planned(flow: Flow) -> tuple[str, str] | None:
+    """The schedule's line as it is written and its time zone ("" where it names none); None for a flow without a schedule."""
     decorator = flow.decorator("schedule")
     line = written(decorator) if decorator else None
     if decorator is None or line is None:
         return None
-    return to_cron(line), decorator.get("timezone") or ""
+    return line, decorator.get("timezone") or ""
+
+
+def schedule(flow: Flow) -> tuple[str, str] | None:
+    """The five-field line and the time zone ("" for the cluster's) of a flow that passed `check`; None for one without a schedule."""
+    found = planned(flow)
+    return (to_cron(found[0]), found[1]) if found else None
 
 
 def check(flow: Flow) -> list[Diagnostic]:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from flowc.deployment.samples import sample
-from flowc.deployment.schedule import FIELDS, WEEKDAY, CronError, Field, to_cron, undefaulted, written, zone_problems
+from flowc.deployment.schedule import FIELDS, WEEKDAY, CronError, Field, planned, to_cron, undefaulted, written, zone_problems
 from flowc.diagnostics import Code, Diagnostic, Example
 
 if TYPE_CHECKING:
@@ -39,11 +39,8 @@ BAD_LINE = Code(
 
 def expression(flow: Flow) -> tuple[str, str] | None:
     """ScheduleExpression and time zone ("" for UTC) of a flow that passed `check`; None for one without a schedule."""
-    decorator = flow.decorator("schedule")
-    line = written(decorator) if decorator else None
-    if decorator is None or line is None:
-        return None
-    return to_aws(line), decorator.get("timezone") or ""
+    found = planned(flow)
+    return (to_aws(found[0]), found[1]) if found else None
 
 
 def check(flow: Flow) -> list[Diagnostic]:
