@@ -28,6 +28,7 @@ STAMP = "metaflow/deployment_timestamp: flowc's output is the same on any day."
 CAPTURE = (
     "Metaflow's pod that prints the error of a failed run (error-msg-capture-hook): flowc has none; Argo shows the message of the step."
 )
+CONFIGS = "The values of Configs: Metaflow's output keeps them in the package of the code."
 HELD = (
     "The production token: Metaflow's output has a placeholder in its place. flowc writes {token}; "
     "`production-token` sets the one that is deployed."
@@ -153,6 +154,8 @@ def _by_design(old: Reading, new: Reading) -> Iterator[str]:
 def _absent(old: Reading, new: Reading) -> Iterator[str]:
     if old.flow.get("production_token") is UNKNOWN:
         yield HELD.format(token=new.flow.get("production_token"))
+    if any(facts.get("config_values") is UNKNOWN for facts in old.steps.values()):
+        yield CONFIGS
     objects = new.flow.get("objects") or []
     if objects and not old.flow.get("objects"):
         yield f"The objects {', '.join(objects)}: Metaflow's output has only the WorkflowTemplate, whose annotations were compared."

@@ -132,7 +132,7 @@ def _by_metaflow(found: re.Match[str], env: Mapping[str, Any]) -> Task:
         "metaflow_namespace": given.get("--namespace") or None,
         **_decorators([value for name, value in options if name == "--with"]),
         "tags": sorted(value for name, value in options if name == "--tag"),
-        "config_values": _json(str(env.get("METAFLOW_FLOW_CONFIG_VALUE", ""))),
+        "config_values": _configs(_json(str(env.get("METAFLOW_FLOW_CONFIG_VALUE", "")))),
         "image_of_with": _image([value for name, value in options if name == "--with"]),
     }
     env = {name: value for name, value in env.items() if not (name == "METAFLOW_INIT_SCRIPT" and not value)}
@@ -146,6 +146,12 @@ def _by_metaflow(found: re.Match[str], env: Mapping[str, Any]) -> Task:
         str(env.get("METAFLOW_CODE_SHA", "")),
         unread,
     )
+
+
+def _configs(values: dict[str, Any]) -> Any:
+    """The values of Configs, where they are not in the package of the code, whose keys begin so."""
+    packed = any(isinstance(value, str) and value.startswith("kv.") for value in values.values())
+    return UNKNOWN if packed else values
 
 
 def _by_flowc(step: str, words: Sequence[str], env: Mapping[str, Any], fallback: str) -> Task:

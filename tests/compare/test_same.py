@@ -11,7 +11,7 @@ from compare.made import ARGO, MAIN, STATES
 
 HERE = Path(__file__).parents[1]
 GOLDEN = ("linear", "branches", "nested_foreach", "loop_in_foreach", "switch_skips", "gang", "production")
-FLOWS = ("branches", "fan", "nested", "loop", "loop_in_fan", "retries", "timeouts", "one_step", "own_ends", "pod", "switch")
+FLOWS = ("branches", "fan", "nested", "loop", "loop_in_fan", "retries", "timeouts", "one_step", "own_ends", "pod", "switch", "text", "hooks", "clock")
 
 
 def text_of(path: Path) -> tuple[str, dict[str, str]]:
