@@ -32,8 +32,9 @@ def settings() -> str:
     parts = [
         "# Every setting",
         "A compile needs none. Each can be a flag of `flowc compile`, `check`, `graph` and `compare`, or a key of `[tool.flowc]` in "
-        "pyproject.toml or of flowc.toml, in the flow's folder or the nearest one above it, up to the root of its git repository. A flag beats the file; in "
-        "a table, entry by entry. `--settings FILE` names the file, `--isolated` reads none. [settings.md](settings.md) says more.",
+        "pyproject.toml or of flowc.toml, in the flow's folder or the nearest one above it, up to the root of its git repository. A flag "
+        "beats the file; in a table, entry by entry. `--settings FILE` names the file, `--isolated` reads none. [settings.md](settings.md) "
+        "says more.",
         '```toml\n[tool.flowc]\nimage = "registry.example/flows:1"\nargo-version = "3.7"\n\n[tool.flowc.labels]\nteam = "forecasting"\n```',
     ]
     for topic, options in TOPICS.items():
