@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import compileall
-import importlib.util
 import json
-import os
-import platform
-import statistics
-import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import loop
 import workloads
 import yaml
+from measuring import CREATE, TOP, Sample, environment, machine, measure, median, with_bytecode
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 from stepfunctions import interpreter
@@ -29,58 +21,6 @@ from stepfunctions import interpreter
 SIZES = {"argo": (10, 200), "step-functions": (10, 50)}
 GROWTH = (10, 100, 1_000, 10_000)
 FILES = 1_000
-LONGEST = 300.0
-"""Seconds after which a process hangs and is ended, which ends the benchmark."""
-CREATE = ["create", "--only-json"]
-TOP = ["--quiet", "--no-pylint", "--datastore=s3"]
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One process, from its start to its end: seconds by the clock, seconds of CPU, MiB at most, what it printed."""
-
-    wall: float
-    cpu: float
-    memory: float
-    output: bytes
-
-
-def measure(command: Sequence[str], env: Mapping[str, str], cwd: Path, codes: Sequence[int] = (0,)) -> Sample:
-    """Run a command whose exit code is one of `codes`; CPU and memory are those of it and of all processes that it waited for."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
-        began = time.perf_counter()
-        process = subprocess.Popen(command, env=dict(env), cwd=cwd, stdout=out, stderr=errors)
-        watch = threading.Timer(LONGEST, process.kill)
-        watch.start()
-        _, status, used = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - began
-        watch.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        errors.seek(0)
-        if process.returncode not in codes:
-            raise SystemExit(f"{' '.join(command)}: exit code {process.returncode}\n{errors.read().decode()[-2000:]}")
-        return Sample(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, out.read())
-
-
-def environment(address: str, home: Path) -> dict[str, str]:
-    """No configuration of this machine; Metaflow's datastore is the S3 at the address. Bytecode is kept, as where people work."""
-    foreign = ("METAFLOW_", "AWS_", "PYTHON")
-    keep = {name: value for name, value in os.environ.items() if not name.startswith(foreign) or name == "PYTHONPATH"}
-    aws = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
-    aws |= {"AWS_REQUEST_CHECKSUM_CALCULATION": "when_required", "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required"}
-    metaflow = {
-        "METAFLOW_HOME": str(home),
-        "METAFLOW_USER": "bench",
-        "METAFLOW_DEFAULT_METADATA": "local",
-        "METAFLOW_DATASTORE_SYSROOT_S3": "s3://metaflow/root",
-        "METAFLOW_S3_ENDPOINT_URL": address,
-        # 64 processes a transfer, the default, would drown two cores
-        "METAFLOW_S3_WORKER_COUNT": "2",
-        "METAFLOW_KUBERNETES_CONTAINER_IMAGE": "python:3.11",
-        "METAFLOW_KUBERNETES_NAMESPACE": "default",
-    }
-    return {**keep, **aws, **metaflow}
 
 
 def on_aws(env: Mapping[str, str], moto: str) -> dict[str, str]:
@@ -88,14 +28,6 @@ def on_aws(env: Mapping[str, str], moto: str) -> dict[str, str]:
     roles = ("METAFLOW_ECS_S3_ACCESS_IAM_ROLE", "METAFLOW_SFN_IAM_ROLE", "METAFLOW_EVENTS_SFN_ACCESS_IAM_ROLE")
     more = {"METAFLOW_BATCH_JOB_QUEUE": interpreter.QUEUE, "METAFLOW_SFN_DYNAMO_DB_TABLE": interpreter.TABLE, "AWS_ENDPOINT_URL": moto}
     return {**env, **dict.fromkeys(roles, interpreter.ROLE), **more}
-
-
-def with_bytecode(*packages: str) -> None:
-    """Compile the packages, so that no one is measured while Python reads its source."""
-    for name in packages:
-        found = importlib.util.find_spec(name)
-        for folder in (found.submodule_search_locations or []) if found else []:
-            compileall.compile_dir(folder, quiet=2, workers=1)
 
 
 def compact(output: bytes) -> int:
@@ -125,10 +57,6 @@ def compared(folder: Path, env: Mapping[str, str], rounds: int, target: str) -> 
                 if turn:
                     found[size][name].append(sample)
     return found
-
-
-def median(samples: Sequence[Sample], what: str) -> float:
-    return statistics.median(getattr(sample, what) for sample in samples)
 
 
 def show_compared(target: str, found: Mapping[int, Mapping[str, Sequence[Sample]]]) -> None:
@@ -173,10 +101,6 @@ def show_many(folder: Path, env: Mapping[str, str], rounds: int) -> None:
         print(f"{what:<22}{median(samples, 'cpu'):>9.2f}{'':>9}{median(samples, 'memory'):>7.0f}")
 
 
-def machine() -> dict[str, Any]:
-    return {"Python": platform.python_version(), "CPUs": os.cpu_count(), "machine": platform.machine(), "load": f"{os.getloadavg()[0]:.1f}"}
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often each command is measured (5)")
@@ -189,6 +113,7 @@ def main() -> int:
         found = {target: compared(folder, env if target == "argo" else on_aws(env, aws.endpoint), rounds, target) for target in SIZES}
         show_growth(folder, env, min(rounds, 3))
         show_many(folder, env, min(rounds, 3))
+        loop.show(folder / "repository", env, rounds)
         # last: a process's peak is at least the size of this one, from which it was forked
         for target in SIZES:
             show_compared(target, found[target])
