@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from flowc import compiler
+from flowc.deployment import jobs
 from flowc.diagnostics import Diagnostic, has_errors
-from flowc.run import jobs
 from flowc.settings import Settings
 from flowc.source import SourceFile
 

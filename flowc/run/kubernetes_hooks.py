@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from flowc.run import jobs
+from flowc.deployment import jobs
 from flowc.run.kubernetes_api import Api, ClusterError, Object, RefusedError
 from flowc.run.kubernetes_facts import job
 from flowc.run.kubernetes_objects import Run

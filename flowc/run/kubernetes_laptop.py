@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flowc.run import jobs
+from flowc.deployment import jobs
 from flowc.run.kubernetes import Kubernetes
 from flowc.run.kubernetes_api import Api, ClusterError, FinalError, Object, RefusedError, connect
 from flowc.run.kubernetes_objects import Run

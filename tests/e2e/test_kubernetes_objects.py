@@ -17,7 +17,7 @@ from e2e.laptop import FLOWS
 from e2e.runs import flowc_command
 
 from flowc import data
-from flowc.run import jobs
+from flowc.deployment import jobs
 
 pytestmark = pytest.mark.e2e
 KUBECONFORM = "github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0"

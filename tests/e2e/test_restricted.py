@@ -1,9 +1,11 @@
-"""In: a namespace that enforces Pod Security `restricted`. Out: proof that flows compiled with `--profile restricted` run there to their end."""
+"""In: a namespace that enforces Pod Security `restricted`. Out: proof that flows compiled with that profile run there to their end."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import re
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -17,8 +19,9 @@ from e2e.judging import fault
 from e2e.kubernetes_runs import plain
 from e2e.laptop import FLOWS
 from e2e.runs import Outcome, flowc_command
+from pod_security_cases import REFUSED, TAKEN
 
-from flowc.run import jobs
+from flowc.deployment import jobs
 
 pytestmark = pytest.mark.e2e
 PROFILE = ("--profile", "restricted")
@@ -33,7 +36,32 @@ RIGHTS = {
     "writes temporary": True,
     "writes work": True,
 }
+TIERS = {"jobs": "jobs", "jobsets": "gangs", "configmaps": "code"}
 """What a process may do in each pod, told by the kernel; 2 is a seccomp filter."""
+OVERLAYS = """
+[overlays.everywhere]
+kind = "Pod"
+patch.metadata.annotations = { "example.com/owner" = "e2e" }
+patch.spec.hostAliases = [{ ip = "192.0.2.1", hostnames = ["nowhere"] }]
+
+[overlays.some]
+kind = "Pod"
+steps = ["work", "train"]
+patch.spec.volumes = [{ name = "scratch", emptyDir = { sizeLimit = "1Mi" } }]
+patch.spec.containers = [{ name = "main", volumeMounts = [{ name = "scratch", mountPath = "/scratch" }] }]
+
+[overlays.jobs]
+kind = "Job"
+patch.metadata.labels = { tier = "jobs" }
+
+[overlays.gangs]
+kind = "JobSet"
+patch.metadata.labels = { tier = "gangs" }
+
+[overlays.code]
+kind = "ConfigMap"
+patch.metadata.labels = { tier = "code" }
+"""
 ADMITTED = ("clock", "gang", "hooks", "nested", "pod", "restricted")
 
 
@@ -54,9 +82,15 @@ def on_argo(cluster: Cluster) -> Outcome:
 
 
 def on_kubernetes(cluster: Cluster) -> Outcome:
+    """With overlays, which `test_overlays` looks for."""
     folder = LOGS / "kubernetes" / "restricted"
     folder.mkdir(parents=True, exist_ok=True)
-    applied = kubernetes_runs.apply("restricted", "e2e-restricted", cluster, folder, *PROFILE)
+    (folder / "flowc.toml").write_text(OVERLAYS)
+    name = f"e2e-restricted-{SESSION.partition('-')[0]}"
+    command = [*flowc_command(), "compile", "restricted.py", "--target", "kubernetes", "--name", name]
+    text = run([*command, "--settings", str(folder / "flowc.toml"), "--label", f"{LABEL}={SESSION}", *PROFILE], env=plain(), cwd=FLOWS)
+    cluster.kubectl("apply", "--server-side", "-f", "-", text=text)
+    applied = cluster.get("job", [each for each in yaml.safe_load_all(text) if each][-1]["metadata"]["name"])
     phase, run_id, said = kubernetes_runs.led_inside(applied, cluster)
     (folder / "story.txt").write_text(said)
     return Outcome(phase, {}, kubernetes_runs.artifacts("restricted", run_id, cluster, folder), said)
@@ -86,6 +120,21 @@ def test_ends_as_on_a_laptop(where: str, started: dict[str, Future[Outcome]]) ->
     told = [task["rights"] for tasks in outcome.artifacts.values() for task in tasks]
     assert len(told) == 11
     assert [rights for rights in told if rights != RIGHTS] == []
+
+
+def test_overlays(started: dict[str, Future[Outcome]], strict: Cluster) -> None:
+    """What overlays ask for is on the real pods, Jobs, JobSets and ConfigMaps of the run: of all, of the steps named, and of no others."""
+    assert started["on_kubernetes"].result().phase == "Succeeded"
+    label = f"flowc/flow=e2e-restricted-{SESSION.partition('-')[0]}"
+    pods = strict.get("pods", "-l", label)["items"]
+    assert len(pods) == 13  # 11 tasks, the hook and the coordinator
+    assert all(pod["metadata"]["annotations"]["example.com/owner"] == "e2e" for pod in pods)
+    assert all(pod["spec"]["hostAliases"] == [{"ip": "192.0.2.1", "hostnames": ["nowhere"]}] for pod in pods)
+    scratch = [pod for pod in pods if any(each["mountPath"] == "/scratch" for each in pod["spec"]["containers"][0]["volumeMounts"])]
+    assert sorted(pod["metadata"]["labels"]["flowc/step"] for pod in scratch) == ["train", "train", "work", "work"]
+    made = {kind: strict.get(kind, "-l", f"{label},tier={tier}")["items"] for kind, tier in TIERS.items()}
+    # the JobSet's own two Jobs are its, and have no label of Jobs
+    assert {kind: len(items) for kind, items in made.items()} == {"jobs": 10, "jobsets": 1, "configmaps": 2}
 
 
 def test_the_hook_runs(started: dict[str, Future[Outcome]]) -> None:
@@ -129,6 +178,19 @@ def test_every_pod_is_admitted(name: str, strict: Cluster) -> None:
     """The real admission takes each pod of a flow: coordinator (a CronJob's too), steps, control and workers of gangs, hooks."""
     objects = compiled(name, *PROFILE)
     assert tried(objects, strict) == len(list(pods(objects)))
+
+
+def test_the_server_agrees(strict: Cluster) -> None:
+    """flowc's own verdict on pods, by which it refuses overlays, is that of the admission, pod by pod."""
+    cases = {**{name: pod for name, (pod, _) in REFUSED.items()}, **TAKEN}
+    named = {f"case-{number}": name for number, name in enumerate(cases)}
+    objects = [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": key}, "spec": cases[name]} for key, name in named.items()]
+    text = "---\n".join(json.dumps(each) + "\n" for each in objects)
+    command = ["kubectl", "-n", strict.namespace, "create", "--dry-run=server", "-f", "-"]
+    done = subprocess.run(command, env=strict.env, input=text, capture_output=True, text=True, timeout=120, check=False)
+    refused = {named[key] for key in re.findall(r'pods "(case-\d+)" is forbidden: violates PodSecurity', done.stderr)}
+    taken = {named[key] for key in re.findall(r"pod/(case-\d+) created", done.stdout)}
+    assert (refused, taken) == (set(REFUSED), set(TAKEN)), done.stderr
 
 
 def test_admission_can_refuse(strict: Cluster) -> None:

@@ -76,7 +76,7 @@ def test_apply_makes_what_compile_writes(server: Server) -> None:
     assert len(server.objects) == text.count("\n---\n") + 1 == said.count(" created")
     assert all("/namespaces/team/" in path for path in server.objects)
     assert {o["metadata"]["labels"]["flowc/deployment"] for o in server.objects.values()} == {"kubernetes.helloflow"}
-    assert "flowc/deployment" not in text
+    assert "flowc/deployment:" not in text
     assert "/jobs/" in server.writes()[-1]
 
 

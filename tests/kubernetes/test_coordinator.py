@@ -159,7 +159,7 @@ def test_library_is_complete(tmp_path: Path) -> None:
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1, done
     assert "no package `kubernetes`" in done.stdout + done.stderr
-    assert set(library()) >= {"flowc/run/incluster.py", "flowc/run/coordinator.py", "flowc/run/jobs.py", "flowc/run/__init__.py"}
+    assert set(library()) >= {"flowc/run/incluster.py", "flowc/run/coordinator.py", "flowc/deployment/jobs.py", "flowc/run/__init__.py"}
 
 
 @pytest.mark.parametrize("path", GOLDENS, ids=lambda p: p.parent.name)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from kubernetes_objects import Object, container, environment, manifest, objects, plan_of, pod, result
 from strategies import FlowText, flows
 
+from flowc.deployment import jobs
 from flowc.deployment.samples import sample
 from flowc.deployment.validate import violations
-from flowc.run import jobs
 
 EXAMPLES = int(os.environ.get("FLOWC_EXAMPLES", "25"))
 SCHEMAS = {"Job": "kubernetes/1.33.json", "JobSet": "kubernetes/jobset.json"}

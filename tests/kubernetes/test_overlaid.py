@@ -11,9 +11,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from kubernetes_objects import Object, manifest, objects, one, plan_of, pod, result
 
+from flowc.deployment import jobs
 from flowc.deployment.samples import sample
 from flowc.deployment.validate import violations
-from flowc.run import jobs
 from flowc.run.kubernetes_objects import Run, build, group_of
 from flowc.settings import Overlay
 from flowc.targets.kubernetes.overlaid import difference

@@ -13,10 +13,10 @@ from pod_security_cases import FINE, REFUSED, TAKEN
 
 from flowc import compiler
 from flowc.commands.files import Folder
+from flowc.deployment import jobs
 from flowc.deployment.pod_security import violations
 from flowc.deployment.samples import sample
 from flowc.diagnostics import Diagnostic, has_errors
-from flowc.run import jobs
 from flowc.settings import Overlay, Settings
 from flowc.source import SourceFile
 from flowc.targets.argo.rules_security import pods as pods_of_argo

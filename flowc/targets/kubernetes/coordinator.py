@@ -53,7 +53,7 @@ POLICY = {
 def library() -> dict[str, str]:
     """The coordinator's files by path below its PYTHONPATH: all modules of flowc that the first one needs, and theirs."""
     found: dict[str, str] = {"flowc/__init__.py": ""}
-    open_ = ["run/__init__.py", FIRST]
+    open_ = ["run/__init__.py", "deployment/__init__.py", FIRST]
     while open_:
         path = open_.pop()
         if f"flowc/{path}" not in found:

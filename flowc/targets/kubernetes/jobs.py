@@ -1,9 +1,9 @@
 """In: a Flow, its Graph and Settings. Out: the Job or JobSet of each step, which the coordinator instantiates in each run.
 
 The plan holds `shared`, the Job that all steps have in common, and `jobs`: for each step what differs from it, or a whole JobSet where
-the step is @parallel. `flowc.run.jobs.manifest(plan, step)` lays one over the other. What is then missing is what only the run knows:
+the step is @parallel. `flowc.deployment.jobs.manifest(plan, step)` lays one over the other. What is then missing, only the run knows:
 
-- `metadata.name`: `flowc.run.jobs.name(run, step, path, round)`, of a gang with the attempt too; `ownerReferences`;
+- `metadata.name`: `flowc.deployment.jobs.name(run, step, path, round)`, of a gang with the attempt too; `ownerReferences`;
 - the width: `with_width`. A template has one index, of a JobSet one worker;
 - labels of the run and of the group, on the Job and its pods: `with_labels`;
 - environment: `with_env`. The arguments are fixed, and Kubernetes expands the `$(X)` in them:

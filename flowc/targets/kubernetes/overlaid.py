@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowc.deployment import gangs, overlays
-from flowc.run import jobs
+from flowc.deployment import gangs, jobs, overlays
 from flowc.targets.kubernetes.jobs import MAIN
 
 if TYPE_CHECKING:

@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flowc.deployment import profile
+from flowc.deployment import jobs, profile
 from flowc.deployment.samples import sample
 from flowc.diagnostics import Code, Diagnostic, Example, OutputBug, Severity
-from flowc.run import jobs
 
 if TYPE_CHECKING:
     from flowc.ir import Flow
@@ -207,7 +206,7 @@ def _references(pod: Mapping[str, Any], known: Mapping[tuple[str, str], Mapping[
         yield f"there is no ServiceAccount {pod['serviceAccountName']}"
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     for volume in volumes.values():
-        source = volume.get("configMap") if volume["name"] == CODE else None  # others are overlays', and the cluster has them
+        source: Any = volume.get("configMap") if volume["name"] == CODE else None  # others are overlays', and the cluster has them
         held = known.get(("ConfigMap", source["name"])) if source else {}
         if held is None:
             yield f"there is no ConfigMap {source['name']}"

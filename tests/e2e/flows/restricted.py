@@ -5,7 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from metaflow import FlowSpec, current, exit_hook, parallel, step
+from metaflow import FlowSpec, current, exit_hook, parallel, retry, step
 
 
 def rights():
@@ -58,6 +58,8 @@ class RestrictedFlow(FlowSpec):
         self.rights = rights()
         self.next(self.train, num_parallel=2)
 
+    # Metaflow's control task asks for its own name once, and a busy cluster may not know it yet
+    @retry(times=3, minutes_between_retries=0)
     @parallel
     @step
     def train(self):
