@@ -6,6 +6,7 @@ is valid is for the schema and the rules to say: the compiler then names the ove
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -114,7 +115,8 @@ def _schema(schema: str) -> Guard:
     """That an object fits its schema."""
 
     def problem(_before: Object, after: Object) -> str:
-        found = "; ".join(f"{path or 'the whole'}: {what}" for path, what in violations(schema, after)[:_SHOWN])
+        plain = json.loads(json.dumps(after))  # a text may be a Hole, which is more than the judge knows
+        found = "; ".join(f"{path or 'the whole'}: {what}" for path, what in violations(schema, plain)[:_SHOWN])
         return f"gives no valid object: {found}" if found else ""
 
     return INVALID, problem
@@ -145,11 +147,23 @@ def whole(
 
 
 def plain(
-    flow: Flow, settings: Settings, kind: str, value: Mapping[str, Any], fixed: Sequence[str] = (), step: str | None = None
+    flow: Flow,
+    settings: Settings,
+    kind: str,
+    value: Mapping[str, Any],
+    fixed: Sequence[str] = (),
+    step: str | None = None,
+    *,
+    schema: str = "",
 ) -> Overlaid:
-    """An object that is none of Kubernetes', with the overlays of that kind as JSON merge patches."""
+    """An object that is none of Kubernetes', with the overlays of that kind as JSON merge patches.
+
+    `schema`: where it is judged here and now, `step-functions/asl.json#StateMachine`.
+    """
     found = [(name, each, each.patch) for name, each in meant(flow, settings, kind, step)]
-    return _laid(flow, found, value, None, (BROKEN, lambda before, after: contract.changed(before, after, fixed)))
+    guards: list[Guard] = [_schema(schema)] if schema else []
+    guards.append((BROKEN, lambda before, after: contract.changed(before, after, fixed)))
+    return _laid(flow, found, value, None, *guards)
 
 
 def shape_of(schema: str, kind: str) -> Shape:

@@ -42,7 +42,8 @@ def machine(flow: Flow, settings: Settings, lowered: Mapping[str, Any]) -> Overl
         return Overlaid(dict(lowered))
     from flowc.deployment import overlays
 
-    return overlays.plain(flow, settings, MACHINE, lowered, KINDS[MACHINE])
+    # rules read a machine that its schema takes; that of a stack leaves it open
+    return overlays.plain(flow, settings, MACHINE, lowered, KINDS[MACHINE], schema="step-functions/asl.json#StateMachine")
 
 
 def lay(flow: Flow, settings: Settings, document: Document, value: Mapping[str, Any]) -> Overlaid:
