@@ -69,7 +69,7 @@ def test_files_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         found.append({path.name for path in Path("out").iterdir()})
     assert found[0] == found[1]
     assert found[2] ^ found[0] == {"hello.job.yaml", "hello.cronjob.yaml"}
-    assert set(yaml.safe_load(Path("out/kustomization.yaml").read_text())["resources"]) == found[2] - {"kustomization.yaml"}
+    assert set(yaml.safe_load(Path("out/kustomization.yaml").read_text())["resources"]) == found[2] - {"kustomization.yaml", "flowc.outputs"}
 
 
 def test_nothing_prunes_what_a_run_needs() -> None:
