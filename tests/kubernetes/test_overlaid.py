@@ -163,6 +163,15 @@ def test_what_steps_share_is_told_once() -> None:
     assert text.count("NoSchedule") == 3  # what Jobs share, and both sides of the gang
 
 
+@pytest.mark.parametrize(("value", "whole"), [("1", False), ("$(FLOWC_RUN_ID)", True), ("$$(date)", False)])
+def test_a_variable_of_many_steps(value: str, whole: bool) -> None:
+    """A variable of named steps is told as a difference, so that a long flow fits a ConfigMap; where order counts, the Job is told whole."""
+    patch = {"spec": {"containers": [{"name": "main", "env": [{"name": "MINE", "value": value}]}]}}
+    plan = plan_of(objects(FLOW, overlays=over("Pod", patch, steps=("end",))))
+    assert ("kind" in plan["jobs"]["end"]) == whole
+    assert {"name": "MINE", "value": value} in pod(jobs.manifest(plan, "end"))["spec"]["containers"][0]["env"]
+
+
 VALUES = st.sampled_from(["a", "b", 1])
 ITEMS = st.lists(st.fixed_dictionaries({"name": st.sampled_from("xyz"), "value": VALUES}), unique_by=lambda item: item["name"], min_size=1)
 OBJECTS = st.recursive(VALUES | ITEMS, lambda inner: st.dictionaries(st.sampled_from("klmn"), inner, max_size=3), max_leaves=8)

@@ -103,11 +103,12 @@ def difference(shared: Object, whole: Object) -> Object:
     return own if _by_name(jobs.merged(shared, own)) == _by_name(whole) else whole
 
 
-def _by_name(value: Any, field: str = "") -> Any:
-    """Without the order of named things; that of variables counts, since one may use those before it."""
+def _by_name(value: Any) -> Any:
+    """Without the order of named things, which means nothing, unless a variable uses those before it: `$(X)`, which `$$(X)` is not."""
     if isinstance(value, dict):
-        return {key: _by_name(item, key) for key, item in value.items()}
-    if (key := jobs.merge_key(value, value)) and field != "env":
+        return {key: _by_name(item) for key, item in value.items()}
+    key = jobs.merge_key(value, value)
+    if key and not any("$(" in str(item.get("value", "")).replace("$$", "") for item in value):
         return {item[key]: _by_name(item) for item in value}
     return value
 
