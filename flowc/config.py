@@ -101,6 +101,7 @@ TOPICS: dict[str, tuple[Option, ...]] = {
         Option("overlays", "overlays", "Patches of the objects and pods that are written, by name: see docs/overlays.md."),
         Option("templates", "folder", "Folder of templates that extend flowc's, or stand in for them.", metavar="DIR"),
     ),
+    "What is reported": (Option("require_guard", "switch", "Whether a file that does not launch its one flow is reported (FC111)."),),
     "What the flow's text leaves open": (
         Option(
             "values",

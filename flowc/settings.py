@@ -103,6 +103,8 @@ class Settings:
     overlays: Mapping[str, Overlay] = field(default_factory=lambda: EMPTY)
     # the shape of outputs: a team's templates, text by path below templates/
     templates: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    # whether a file has to launch its flow
+    require_guard: bool = False
     # what the flow's text leaves open
     values: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     decorators: Mapping[str, Any] = field(default_factory=lambda: EMPTY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,13 +15,19 @@ from flowc.commands.options import Command, Source, given, known_target, with_se
 from flowc.commands.session import Judged, Talk, judge_text, with_report
 from flowc.commands.writing import write_bytes
 from flowc.fix import CODES, mend
+from flowc.fix.same import is_same_graph
+from flowc.fix.unsafe import Unsafe
 from flowc.frontend.classes import NO_FLOW
+from flowc.report import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flowc.commands.files import Wanted
 
 ROUNDS = 200
 """So many problems of one file are mended in one run: each mended one is a new look at the file."""
+RENAMING = ("FC209", "FC210")
 
 
 @click.command("fix", cls=Command, short_help="Mend what can be mended safely.")
@@ -37,9 +44,11 @@ def fix_command(files: tuple[str, ...], target: str | None, show: bool, **flags:
     sources = Source(given(flags), flags["settings"], flags["isolated"], flags["env"])
     problems: list[str] = []
     judged, count, texts = [], 0, {}
+    left: list[str] = []
     for _, wanted in named(files, sources, problems):
         for each in wanted:
-            before, after, mended, verdict = _fixed(each, sources, target)
+            before, after, mended, verdict, why = _fixed(each, sources, target)
+            left += why
             if any(diagnostic.code is NO_FLOW for diagnostic in verdict.found) and not each.exact:
                 continue
             count += mended
@@ -52,8 +61,8 @@ def fix_command(files: tuple[str, ...], target: str | None, show: bool, **flags:
     else:
         write_bytes({path: after for path, (_, after) in texts.items()}, known={path: before for path, (before, _) in texts.items()})
     Talk(flags["output_format"], flags["color"], sys.stderr if show else sys.stdout).report(judged)
-    for problem in problems:
-        print(f"flowc: {problem}", file=sys.stderr)
+    for line in [*left, *problems]:
+        print(f"flowc: {printable(line)}", file=sys.stderr)
     print(f"flowc: {count} {'would be ' if show else ''}mended in {len(texts)} of {len(judged)} files", file=sys.stderr)
     if problems:
         raise click.exceptions.Exit(2)
@@ -61,20 +70,45 @@ def fix_command(files: tuple[str, ...], target: str | None, show: bool, **flags:
         raise click.exceptions.Exit(1)
 
 
-def _fixed(wanted: Wanted, sources: Source, target: str | None) -> tuple[bytes, bytes, int, Judged]:
-    """The bytes before and after, how many problems were mended, and the verdict on what is left."""
+def _fixed(wanted: Wanted, sources: Source, target: str | None) -> tuple[bytes, bytes, int, Judged, list[str]]:
+    """The bytes before and after, how many problems were mended, the verdict on what is left, and why some of it could not be mended."""
     before = data = load(wanted.path)
     folder = os.path.dirname(wanted.path)
-    settings, files = sources.near(folder)
-    mended = 0
+    settings, files = (sources if target is None else replace(sources, target=target)).near(folder)
+    settings = replace(settings, require_guard=True)
+    ignored = sources.ignored(wanted.path)
+
+    def look(text: bytes) -> Judged:
+        return judge_text(shown(wanted.path), text, Folder(folder, files), settings, wanted.flow, target, ignored=ignored)
+
+    mended, verdict = 0, look(data)
     while True:
-        ignored = sources.ignored(wanted.path)
-        verdict = judge_text(shown(wanted.path), data, Folder(folder, files), settings, wanted.flow, target, ignored=ignored)
-        mine = [each for each in verdict.found if each.code.id in CODES and each.span and each.span.path == verdict.path]
-        better = next((found for each in mine if (found := mend(data, each)) is not None), None)
-        if better is None or mended == ROUNDS:
-            return before, data, mended, verdict
-        data, mended = better, mended + 1
+        better, why = _better(data, verdict, look) if mended < ROUNDS else (None, [])
+        if better is None:
+            return before, data, mended, verdict, why
+        (data, verdict), mended = better, mended + 1
+
+
+def _better(data: bytes, verdict: Judged, look: Callable[[bytes], Judged]) -> tuple[tuple[bytes, Judged] | None, list[str]]:
+    """The file without the first problem that can be mended, and the verdict on it; why those before it cannot be."""
+    why = []
+    for each in verdict.found:
+        if each.code.id not in CODES or each.span is None or each.span.path != verdict.path:
+            continue
+        try:
+            found = mend(data, each)
+        except Unsafe as error:
+            found, reason = None, str(error)
+        else:
+            reason = ""
+        after = None if found is None else look(found)
+        if found is not None and after is not None:
+            if each.code.id not in RENAMING or is_same_graph(verdict.checked, after.checked):
+                return (found, after), []
+            reason = "another file uses the step by its name"
+        if reason:
+            why.append(f"{verdict.path}:{each.span.line}: {each.code.id} is left: {reason}")
+    return None, why
 
 
 def difference(path: str, before: bytes, after: bytes) -> str:

@@ -12,23 +12,26 @@ if TYPE_CHECKING:
 
 Rewrite = Callable[["Tree", Diagnostic], "bytes | None"]
 
-CODES = ("FC190", "FC209", "FC210", "FC214", "FC303", "FC420")
+CODES = ("FC111", "FC112", "FC190", "FC209", "FC210", "FC214", "FC303", "FC390", "FC420")
 """The codes of which some can be mended."""
 
 
 def mend(data: bytes, diagnostic: Diagnostic) -> bytes | None:
-    """The file without the problem. Comments and layout of everything else stay as they are."""
+    """The file without the problem. Comments and layout of everything else stay as they are. `Unsafe` says why it cannot be so."""
     if diagnostic.code.id not in CODES or diagnostic.span is None:
         return None
-    from flowc.fix import comments, decorators, steps
+    from flowc.fix import comments, cron, decorators, launch, steps
     from flowc.fix.tree import Tree
 
     rewrites: dict[str, Rewrite] = {
+        "FC111": launch.add_guard,
+        "FC112": launch.guard_call,
         "FC190": comments.drop_suppression,
         "FC209": steps.rename_reserved,
         "FC210": steps.rename_invalid,
         "FC214": steps.move_next_last,
         "FC303": decorators.drop_twin,
-        "FC420": decorators.spell_cron,
+        "FC390": decorators.rename_libraries,
+        "FC420": cron.spell_cron,
     }
     return rewrites[diagnostic.code.id](Tree(data), diagnostic)

@@ -10,7 +10,9 @@ import libcst as cst
 from flowc.checks.signatures import RESERVED
 from flowc.diagnostics import Diagnostic
 from flowc.fix.tree import Tree
+from flowc.fix.unsafe import Unsafe
 
+ASKING = ("getattr", "hasattr", "setattr", "delattr", "vars", "operator.attrgetter", "attrgetter")
 VALID = re.compile(r"[a-z0-9][a-z0-9_]*")
 
 
@@ -33,13 +35,40 @@ def _rename(tree: Tree, diagnostic: Diagnostic, renamed: Callable[[str], str], *
     old, new = step.name.value, renamed(step.name.value)
     taken = {name.value for name in tree.all(cst.Name)} | {text.evaluated_value for text in tree.all(cst.SimpleString)}
     if not VALID.fullmatch(new) or new in taken or new in RESERVED:
-        return None
-    found = [step.name, *_references(tree, flow, old)]
+        raise Unsafe(f"`{new}`, the name that it would get, is taken or none")
+    found = [step.name, *(name for each in _family(tree, flow) for name in _references(tree, each, old))]
     everywhere = [name for name in tree.all(cst.Name) if name.value == old]
-    told = any(text.evaluated_value == old for text in tree.all(cst.SimpleString))
-    if not others and (told or len(everywhere) != len(found)):
-        return None
+    if any(text.evaluated_value == old and text not in _artifacts(tree) for text in tree.all(cst.SimpleString)):
+        raise Unsafe(f"a text in the file is `{old}` too, and may mean the step")
+    if not others and len(everywhere) != len(found):
+        raise Unsafe(f"`{old}` is also the name of something else in the file")
+    if others and any(tree.code(call.func) in ASKING and _may_ask(call) for call in tree.all(cst.Call)):
+        raise Unsafe("the file reads attributes by names that it makes")
     return tree.replaced({name: name.with_changes(value=new) for name in found})
+
+
+def _family(tree: Tree, flow: cst.ClassDef) -> list[cst.ClassDef]:
+    """The class and those of the file that inherit from it or that it inherits from: what a transition names is one step in all of them."""
+    classes = {each.name.value: each for each in tree.all(cst.ClassDef)}
+    bases = {name: {tree.code(base.value) for base in each.bases} & classes.keys() for name, each in classes.items()}
+    family = {flow.name.value}
+    while True:
+        more = {name for name, above in bases.items() if above & family} | {base for name in family for base in bases[name]}
+        if more <= family:
+            return [each for each in classes.values() if each.name.value in family]
+        family |= more
+
+
+def _artifacts(tree: Tree) -> list[cst.BaseExpression]:
+    """Texts that name artifacts and not steps: what self.next() fans out over or decides by."""
+    calls = (call for call in tree.all(cst.Call) if tree.code(call.func) == "self.next")
+    arguments = [each for call in calls for each in call.args]
+    return [each.value for each in arguments if each.keyword is not None and each.keyword.value in ("foreach", "condition")]
+
+
+def _may_ask(call: cst.Call) -> bool:
+    """Whether getattr() and the like may ask for any name: what they ask for is no plain text."""
+    return len(call.args) < 2 or not isinstance(call.args[1].value, cst.SimpleString)
 
 
 def _references(tree: Tree, flow: cst.ClassDef, step: str) -> list[cst.Name]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flowc.diagnostics import Diagnostic, in_order
 from flowc.frontend.classes import TOO_DEEP, Lineage, Lineages, no_flow, not_named, select, top_level_classes
 from flowc.frontend.flows import read_flow, step_names
+from flowc.frontend.launching import launching
 from flowc.frontend.members import made_elsewhere
 from flowc.frontend.modules import SYNTAX, Program
 from flowc.frontend.values import Scope
@@ -62,6 +63,8 @@ def _read(source: SourceFile, reader: Reader, settings: Settings, name: str | No
         names = [line.head.name for line in lines if line.is_flow]
         found = found or [no_flow(source, lineages) if name is None else not_named(program, name, names)]
         return Reading((), _placed(found))
+    if name is None:
+        found += launching(program, chosen, settings)
     flows = []
     for line in chosen:
         flow, problems = read_flow(lineages, line, settings)

@@ -28,6 +28,10 @@ class HelloFlow(FlowSpec):
 
     @step
     def end(self): pass
+
+
+if __name__ == "__main__":
+    HelloFlow()
 """
 
 
