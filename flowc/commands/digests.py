@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from flowc.commands.files import content
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -37,6 +39,7 @@ class Digests:
     known: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
     changed: bool = False
     _plain: dict[str, bool] = field(default_factory=dict)
+    _at: dict[str, str | None] = field(default_factory=dict)
     _found: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
     def of(self, path: str, read: Callable[[], bytes | None], below: str = "") -> str | None:
@@ -47,6 +50,15 @@ class Digests:
         if (path, below) not in self._found:
             self._found[path, below] = self._look(path, read, below)
         return self._found[path, below]
+
+    def at(self, path: str) -> str | None:
+        """The digest of the regular file at a path, wherever links lead; None where there is none that can be read."""
+        if path not in self._at:
+            try:
+                self._at[path] = self.of(path, lambda: content(path))
+            except OSError:
+                self._at[path] = None
+        return self._at[path]
 
     def _look(self, path: str, read: Callable[[], bytes | None], below: str) -> str | None:
         try:
