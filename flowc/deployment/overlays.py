@@ -7,6 +7,7 @@ is valid is for the schema and the rules to say: the compiler then names the ove
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -107,19 +108,31 @@ def pod(flow: Flow, settings: Settings, step: str | None, template: Mapping[str,
         return contract.of_pod(before, after, main, settings)
 
     found = [(name, each, named_main(each.patch, main)) for name, each in meant(flow, settings, POD, step)]
-    schema = _schema(f"{KUBERNETES}#io.k8s.api.core.v1.PodTemplateSpec")
-    return _laid(flow, found, template, shape_of_pod(), schema, (BROKEN, kept), (INVALID, lambda _, after: contract.refused(after)))
+    shape = shape_of_pod()
+    schema = _schema(f"{KUBERNETES}#io.k8s.api.core.v1.PodTemplateSpec", shape)
+    return _laid(flow, found, template, shape, schema, (BROKEN, kept), (INVALID, lambda _, after: contract.refused(after)))
 
 
-def _schema(schema: str) -> Guard:
-    """That an object fits its schema."""
+def _schema(schema: str, shape: Shape | None = None) -> Guard:
+    """That an object fits its schema; `shape`, the same, knows the fields that a misspelt one may mean."""
 
     def problem(_before: Object, after: Object) -> str:
         plain = json.loads(json.dumps(after))  # a text may be a Hole, which is more than the judge knows
-        found = "; ".join(f"{path or 'the whole'}: {what}" for path, what in violations(schema, plain)[:_SHOWN])
+        wrong = violations(schema, plain)[:_SHOWN]
+        found = "; ".join(f"{path or 'the whole'}: {what}{_meant(shape, path, what)}" for path, what in wrong)
         return f"gives no valid object: {found}" if found else ""
 
     return INVALID, problem
+
+
+def _meant(shape: Shape | None, path: str, what: str) -> str:
+    """`; did you mean X?` of a field that there is not."""
+    unexpected = re.search(r"\('([^']+)' was unexpected\)", what)
+    if shape is None or unexpected is None:
+        return ""
+    for part in re.findall(r"[^.\[\]]+", path):
+        shape = shape.items if part.isdigit() else shape.field(part)
+    return did_you_mean(unexpected[1], shape.fields)
 
 
 def whole(
@@ -129,21 +142,16 @@ def whole(
     schema: str,
     fixed: Sequence[str] = (),
     step: str | None = None,
-    *,
-    judged: bool = False,
 ) -> Overlaid:
-    """An object that says its `kind`, with the overlays of that kind. `schema`: its file below schemas/; `fixed`: paths to leave alone.
-
-    `judged`: here and now, as no document holds it.
-    """
+    """An object that says its `kind`, with the overlays of that kind. `schema`: its file below schemas/; `fixed`: paths to leave alone."""
     kind = str(value.get("kind"))
     found = [(name, each, each.patch) for name, each in meant(flow, settings, kind, step)]
     if not found:
         return Overlaid(dict(value))
 
-    guards: list[Guard] = [_schema(schema)] if judged else []
-    guards.append((BROKEN, lambda before, after: contract.of_object(before, after, fixed)))
-    return _laid(flow, found, value, shape_of(schema, kind), *guards)
+    shape = shape_of(schema, kind)
+    kept: Guard = (BROKEN, lambda before, after: contract.of_object(before, after, fixed))
+    return _laid(flow, found, value, shape, _schema(schema, shape), kept)
 
 
 def plain(

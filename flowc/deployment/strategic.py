@@ -42,6 +42,10 @@ class Shape:
         return Shape(self.definitions, inner if isinstance(inner, Mapping) else {})
 
     @property
+    def fields(self) -> list[str]:
+        return list(self._resolved.get("properties", ()))
+
+    @property
     def items(self) -> Shape:
         return Shape(self.definitions, self._resolved.get("items", {}))
 

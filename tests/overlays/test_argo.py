@@ -178,7 +178,7 @@ def test_what_the_run_needs(overlay: Overlay, message: str) -> None:
 @pytest.mark.parametrize(
     ("overlay", "message"),
     [
-        (pod(priorityClassNam="high"), "'priorityClassNam' was unexpected"),
+        (pod(priorityClassNam="high"), "'priorityClassNam' was unexpected); did you mean 'priorityClassName'?"),
         (pod(priorityClassName="Very High"), "spec.priorityClassName is `Very High`, which is no name of Kubernetes"),
         (pod(tolerations=[{"key": 5}]), "is not of type \"string\""),
         (pod(tolerations="all"), "is not of type \"array\""),
@@ -188,7 +188,7 @@ def test_what_the_run_needs(overlay: Overlay, message: str) -> None:
         (main(env=[{"name": "A", "value": "1", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]), "with both value and valueFrom"),
         (main(volumeMounts=[{"name": "out", "mountPath": "/o"}], env=[{"name": "A", "value": "{{workflow.nme}}"}]), "refers to workflow.nme"),
         (Overlay("Pod", {"metadata": {"labels": {"team": "data science"}}}), "the label `team` cannot have the value `data science`"),
-        (Overlay("WorkflowTemplate", {"spec": {"podGc": {}}}), "'podGc' was unexpected"),
+        (Overlay("WorkflowTemplate", {"spec": {"podGc": {}}}), "'podGc' was unexpected); did you mean 'podGC'?"),
         (Overlay("CronWorkflow", {"spec": {"schedules": ["never"]}}), "the schedule 'never'"),
         (Overlay("JobSet", {"spec": {"suspended": True}}), "'suspended' was unexpected"),
     ],

@@ -56,7 +56,7 @@ def _gang(flow: Flow, settings: Settings, step: str, values: Object) -> Iterator
     widths = [job["replicas"] for job in manifest["spec"]["replicatedJobs"]]
     for job in manifest["spec"]["replicatedJobs"]:
         job["replicas"] = 1
-    whole = overlays.whole(flow, settings, manifest, "kubernetes/jobset.json", gangs.FIXED, step, judged=True)
+    whole = overlays.whole(flow, settings, manifest, "kubernetes/jobset.json", gangs.FIXED, step)
     yield from whole.diagnostics
     for job, width in zip(whole.value["spec"]["replicatedJobs"], widths, strict=False):
         job["replicas"] = width

@@ -74,13 +74,13 @@ def job(flow: Flow, settings: Settings, step: str | None, value: Mapping[str, An
 
     made = pods(value, lambda template: kept(overlays.pod(flow, settings, step, template, main)))
     gang = made["kind"] == "JobSet"
-    made = kept(overlays.whole(flow, settings, made, JOBSETS if gang else SCHEMA, KINDS[made["kind"]], step, judged=True))
+    made = kept(overlays.whole(flow, settings, made, JOBSETS if gang else SCHEMA, KINDS[made["kind"]], step))
     return made, problems
 
 
 def cron_job(flow: Flow, settings: Settings, value: Mapping[str, Any]) -> tuple[Object, list[Diagnostic]]:
     """The CronJob, whose Jobs have had theirs."""
-    result = overlays.whole(flow, settings, value, SCHEMA, KINDS["CronJob"], judged=True)
+    result = overlays.whole(flow, settings, value, SCHEMA, KINDS["CronJob"])
     return result.value, list(result.diagnostics)
 
 
