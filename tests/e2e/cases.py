@@ -55,7 +55,7 @@ CASES: tuple[Case, ...] = (
     Case("text", "text", core=True),
     Case("text-given", "text", {"note": HARD_TEXT, "n": "n", "size": "0x10", "octal": "null "}, core=True),
     Case("text-json", "text", {"note": HARD_TEXT}, submitted={"note": json.dumps(HARD_TEXT)}),
-    Case("branches", "branches", store="s3", core=True, control=True),
+    Case("branches", "branches", core=True, control=True),
     Case("fan", "fan", {"width": "3"}, core=True, control=True),
     Case("fan-wide", "fan", {"width": "20"}),
     Case("nested", "nested", core=True, control=True),

@@ -16,7 +16,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     full = metafunc.config.getoption("--e2e-full", default=False)
     chosen = [(case, "flowc") for case in CASES if full or case.core]
-    chosen += [(case, "metaflow") for case in CASES if case.control and (full or case.name == "branches")]
+    chosen += [(case, "metaflow") for case in CASES if case.control and (full or case.name == "params")]
     metafunc.parametrize(("case", "engine"), chosen, ids=[f"{engine}-{case.name}" for case, engine in chosen])
 
 
