@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -26,6 +27,7 @@ NAMESPACE = f"flowc-objects-{SESSION.partition('-')[0]}"
 NAMES = sorted(p.stem for p in FLOWS.glob("*.py") if p.stem not in ("after", "triggered", "surroundings", "shared_base"))
 
 
+@functools.cache
 def compiled(name: str) -> list[dict[str, Any]]:
     """The objects of a flow, and after them the Jobs and JobSets of its steps as a coordinator makes them."""
     command = [*flowc_command(), "compile", f"{name}.py", "--isolated", "--target", "kubernetes", "--label", f"{LABEL}={SESSION}"]
