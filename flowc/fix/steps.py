@@ -78,7 +78,8 @@ def _references(tree: Tree, flow: cst.ClassDef, step: str) -> list[cst.Name]:
         parameters = [parameter.name.value for parameter in function.params.params]
         for call in tree.all(cst.Call, function):
             if tree.code(call.func) == "self.next":
-                found += [a.attr for a in tree.all(cst.Attribute, call) if tree.code(a.value) == "self" and a.attr.value == step]
+                named = [each for argument in call.args for each in tree.all(cst.Attribute, argument)]
+                found += [each.attr for each in named if tree.code(each.value) == "self" and each.attr.value == step]
         if len(parameters) == 2:
             found += [a.attr for a in tree.all(cst.Attribute, function) if tree.code(a.value) == parameters[1] and a.attr.value == step]
     return found
