@@ -64,13 +64,14 @@ class Question:
 class Cache:
     """The cache of one repository, in `folder`; with None nothing is kept. What cannot be read there is not there, and is written anew.
 
-    `key` names what all verdicts depend on: flowc, Python, the target's package.
+    `key` names what all verdicts depend on: flowc, Python, the target's package. `many`: notes of digests are read and written too.
     """
 
     root: str
     folder: str | None
     key: str
     digests: Digests = field(default_factory=Digests)
+    many: bool = False
     _shards: dict[int, dict[str, Any]] = field(default_factory=dict)
     _changed: set[int] = field(default_factory=set)
 
@@ -81,8 +82,8 @@ class Cache:
         # a repository that someone else made could hold a link, and have flowc write to where it leads
         if folder is not None and os.path.islink(folder):
             folder = None
-        cache = cls(root, folder, key)
-        if folder is not None and files >= MANY:
+        cache = cls(root, folder, key, many=files >= MANY)
+        if folder is not None and cache.many:
             cache.digests = Digests(_notes(_read(os.path.join(folder, "digests.json"))))
         return cache
 
@@ -107,7 +108,7 @@ class Cache:
         folder = os.path.dirname(question.full)
         for path, known in entry["read"].items():
             below = "" if path in question.named else folder
-            full = question.named.get(path) or os.path.join(folder, path)
+            full = question.named.get(path) or f"{folder}{os.sep}{path}"
             if self.digests.of(full, lambda path=path: question.reader(path), below) != known:  # type: ignore[misc]
                 return False
         return True
@@ -133,16 +134,17 @@ class Cache:
 
     def save(self) -> None:
         """Write what is new, each file whole; entries of files that are gone are left out. Where nothing can be written nothing is."""
-        if self.folder is None or not (self._changed or self.digests.changed):
+        notes = self.many and self.digests.changed
+        if self.folder is None or not (self._changed or notes):
             return
         with contextlib.suppress(OSError):
             _make(self.folder, os.path.dirname(self._path(0)))
             for number in sorted(self._changed):
                 entries = {name: entry for name, entry in self._shards[number].items() if os.path.lexists(self._file(name))}
                 _write(self._path(number), {"key": self.key, "flows": entries})
-            if self.digests.changed:
-                notes = {path: note for path, note in self.digests.known.items() if os.path.lexists(path)}
-                _write(os.path.join(self.folder, "digests.json"), {"version": __version__, "files": notes})
+            if notes:
+                known = {path: note for path, note in self.digests.known.items() if os.path.lexists(path)}
+                _write(os.path.join(self.folder, "digests.json"), {"version": __version__, "files": known})
 
     def name(self, full: str, *more: str | None) -> str:
         """The name of a verdict on the file at an absolute path: that path below the root, and what else tells it from others."""

@@ -61,6 +61,18 @@ def test_a_note_is_used(repository: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert told()[2].endswith("flowc: 2 flows checked in 2 files\n")
 
 
+def test_a_check_of_one_file_leaves_the_notes(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where few files are checked they are read; the notes on all the others stay."""
+    warmed()
+    notes = Path(".flowc_cache", "digests.json")
+    before = notes.read_text()
+    monkeypatch.setattr(cache, "MANY", 2)
+    (repository / "flows" / "b.py").write_text(HELLO)
+    time.sleep(0.05)
+    assert told("flows/b.py")[0] == told("flows/b.py")[0] == 0
+    assert notes.read_text() == before
+
+
 def test_same_size_and_time_of_change(repository: Path) -> None:
     """A file that was rewritten in place with as many bytes, and whose time of change was put back, is seen as changed."""
     warmed()
