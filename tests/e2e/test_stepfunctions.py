@@ -1,6 +1,6 @@
 """Executions of tests/stepfunctions/runs.py in the interpreter, with Metaflow's own machines as the control; needs no cluster.
 
-`make e2e` runs those of CORE beside the stacks of test_graduation.py, `make e2e-full` all.
+`make e2e` runs those of CORE beside the stacks of test_graduation.py and after the quick ones of `make test`, `make e2e-full` all.
 Two run side by side (`FLOWC_SFN_IN_FLIGHT`): each task is a process of a few seconds. Metaflow's own machines pass flowc's rules too.
 """
 
@@ -23,7 +23,7 @@ from flowc.deployment.validate import violations
 from flowc.targets.step_functions.rules_machine import problems
 
 IN_FLIGHT = int(os.environ.get("FLOWC_SFN_IN_FLIGHT", "2"))
-CORE = ("switch: long", "timeout", "exit hook on success", "code in the image", "control: split")
+CORE = ("timeout", "exit hook on success", "code in the image")
 CONTROLS = sorted({run.flow for run in RUNS if run.form == "metaflow"})
 Started = dict[str, "Future[str]"]
 
