@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowc.deployment.schedule import CronError, to_cron
+from flowc.fix import CODES
 from flowc.fix.cron import spelled
 
 GUARD = 'if __name__ == "__main__":\n    HelloFlow()\n'
@@ -109,6 +110,13 @@ def test_a_step_that_a_class_of_the_file_names(file: Path) -> None:
     file.write_text(base + rest + GUARD)
     flowc("fix", "flow.py")
     assert file.read_text() == (base + rest).replace("self.index", "self.index_step").replace("def index", "def index_step") + GUARD
+
+
+def test_the_page_lists_what_is_mended() -> None:
+    """The table of the page has a row for each code that can be mended, and no other."""
+    page = (Path(__file__).parents[2] / "docs" / "gitops.md").read_text(encoding="utf-8")
+    table = page.partition("## What can be mended")[2].partition("## ")[0]
+    assert tuple(re.findall(r"^\| (FC\d+) \|", table, re.MULTILINE)) == CODES
 
 
 def test_require_guard(file: Path) -> None:
