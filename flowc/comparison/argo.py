@@ -67,6 +67,7 @@ def _identity(metadata: dict[str, Any], reading: Reading) -> None:
     for key in SERVERS_OWN:
         metadata.pop(key, None)
     notes = table(metadata.pop("annotations", None))
+    titled = "workflows.argoproj.io/title" in notes
     token, owner = notes.get("metaflow/production_token"), notes.get("metaflow/owner")
     reading.flow |= {
         "name": metadata.pop("name", None),
@@ -75,8 +76,9 @@ def _identity(metadata: dict[str, Any], reading: Reading) -> None:
         "project": notes.get("metaflow/project_name"),
         "branch": notes.get("metaflow/branch_name"),
         "production_token": UNKNOWN if token == PLACEHOLDER else token,
-        "title": notes.get("workflows.argoproj.io/title"),
-        "description": str(notes.get("workflows.argoproj.io/description", "")).strip() or None,
+        # older Metaflow wrote neither
+        "title": notes["workflows.argoproj.io/title"] if titled else UNKNOWN,
+        "description": (str(notes.get("workflows.argoproj.io/description", "")).strip() or None) if titled else UNKNOWN,
         "triggers": sorted(str(each.get("name")) for each in rows(_json(notes.get("metaflow/triggers")))),
         "labels": {k: v for k, v in table(metadata.pop("labels", None)).items() if not OWN_LABELS.fullmatch(k)},
         "annotations": {k: v for k, v in notes.items() if not BOOKKEEPING.fullmatch(k)},
@@ -103,7 +105,7 @@ def _whole(spec: dict[str, Any], reading: Reading) -> None:
         if each.get("description") == EVENT:
             continue
         name = str(each.pop("name", None))
-        facts = {"default": _json(each.pop("value", None)), "description": each.pop("description", None)}
+        facts = {"default": _default(each.pop("value", None)), "description": each.pop("description", None)}
         reading.parameters.setdefault(name, {}).update(facts)
         reading.leave(each, f"spec.arguments[{name}]")
     reading.leave(arguments, "spec.arguments")
@@ -126,12 +128,20 @@ def _schedule(by_kind: Mapping[str, Mapping[str, Any]], reading: Reading) -> Non
     reading.flow["objects"] = [f"{kind} {name}" for kind, name in beside.items()]
 
 
+def _default(text: Any) -> Any:
+    """A parameter's default. The value of one of type JSON is a text in Metaflow, in older Metaflow the data itself."""
+    value = _json(text)
+    data = _json(value)
+    return data if isinstance(data, (dict, list)) else value
+
+
 def _json(text: Any) -> Any:
     """The data of a JSON text; a text that is none stands for itself."""
     try:
         return json.loads(text) if isinstance(text, str) else text
     except ValueError:
-        return text
+        # older Metaflow put a JSON text into single quotes
+        return text[1:-1] if len(text) > 1 and text[0] == text[-1] == "'" else text
 
 
 # --- the steps -----------------------------------------------------------------------------------------------------------------
@@ -203,7 +213,7 @@ def _gang_step(template: dict[str, Any], spec: Mapping[str, Any], reading: Readi
     import yaml
 
     resource = dict(table(template.pop("resource")))
-    text = re.sub(r"(?m)([:,] *)(\{\{[^\n]*?\}\})(?= *,?$)", r"\1'(asked)'", str(resource.pop("manifest", "")))
+    text = re.sub(r"(?<=: )\{\{[^{}\n]*\}\}(?=\s*[,}\n]|$)", "'(asked)'", str(resource.pop("manifest", "")))
     try:
         manifest = without_nulls(yaml.safe_load(text))
     except yaml.YAMLError:
@@ -229,7 +239,7 @@ def _gang_step(template: dict[str, Any], spec: Mapping[str, Any], reading: Readi
     }
     facts["service_account"] = facts["service_account"] or account
     reading.leave({key: value for key, value in resource.items() if JOBSET.get(key) != value}, f"steps.{step}.resource")
-    known = ("inputs", "outputs", "name", "metadata", "activeDeadlineSeconds", "container", "failFast")
+    known = ("inputs", "outputs", "name", "metadata", "activeDeadlineSeconds", "container", "failFast", "setOwnerReference")
     reading.leave({key: value for key, value in template.items() if key not in known}, f"steps.{step}")
     reading.steps[step] = facts
     return step

@@ -111,7 +111,7 @@ class Order:
         def choice(match: re.Match[str]) -> str:
             return noted(self._chose(match["a"] or match["b"], match["at"] or match["bt"], tasks))
 
-        depends, when = str(tasks[task].get("depends") or ""), str(tasks[task].get("when") or "")
+        depends, when = _depends(tasks[task]), str(tasks[task].get("when") or "")
         try:
             first = parsed(depends, word) if depends else one(Atom("each", scope[-1])) if scope else ALWAYS
         except ConditionError:
@@ -128,7 +128,7 @@ class Order:
         return one(Atom("chose", step, case)) if step else one(Atom("text", f"{task} == {case}"))
 
     def _waits_for(self, task: Mapping[str, Any]) -> list[str]:
-        return re.findall(r"([A-Za-z0-9][-A-Za-z0-9]*)\.[A-Z]", str(task.get("depends") or ""))
+        return re.findall(r"([A-Za-z0-9][-A-Za-z0-9]*)\.[A-Z]", _depends(task))
 
     def _step(self, task: Any) -> str | None:
         """The step that a task runs, also in a loop."""
@@ -178,7 +178,7 @@ class Order:
 
     def _note_the_rest(self, name: str, tasks: Mapping[str, Mapping[str, Any]]) -> None:
         """Fields of tasks that are no order: retries of a task, hooks, arguments that no compiler gives."""
-        known = ("name", "template", "depends", "when", "withParam", "withSequence", "arguments")
+        known = ("name", "template", "depends", "dependencies", "when", "withParam", "withSequence", "arguments")
         template = {key: value for key, value in self.templates[name].items() if key not in ("name", "dag", "inputs", "outputs")}
         dag = {
             key: value
@@ -194,3 +194,9 @@ class Order:
             given = [each for each in rows(arguments.get("parameters")) if each.get("name") not in PLUMBING]
             more = {key: each for key, each in arguments.items() if key != "parameters"}
             self.reading.leave({**rest, **more, "parameters": given}, f"templates[{name}].tasks[{task}]")
+
+
+def _depends(task: Mapping[str, Any]) -> str:
+    """`depends`, or what Metaflow before 2.17 wrote instead: the names of tasks that must all have run."""
+    names = [f"{name}.Succeeded" for name in task.get("dependencies") or []]
+    return str(task.get("depends") or " && ".join(names))

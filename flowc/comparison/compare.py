@@ -89,7 +89,7 @@ def differences(before: Any, after: Any, path: tuple[str, ...] = ()) -> Iterator
         for key in [*before, *(key for key in after if key not in before)]:
             yield from differences(before.get(key), after.get(key), (*path, str(key)))
     elif before != after and not (before in (None, {}, [], "") and after in (None, {}, [], "")):
-        if isinstance(before, dict) != isinstance(after, dict) and len(path) > 2:
+        if len(path) > 2 and ((isinstance(before, dict) and not after) or (isinstance(after, dict) and not before)):
             yield from differences(before or {}, after or {}, path)
         else:
             yield Change(path, before, after)

@@ -14,6 +14,8 @@ from typing import Any
 from flowc.comparison.records import UNKNOWN
 
 LAUNCH = re.compile(r"python (?P<flow>\S+\.py) (?P<top>(?:(?!\bpython \S+\.py ).)*?)\bstep (?P<step>\w+) (?P<rest>.*?)\) 1>> ", re.DOTALL)
+EXPANDED = re.compile(r"\$\(\([^()]*\)\)|\$\([^()]*\)")
+"""What the shell puts in: an attempt, a path, an index."""
 VALUED = ("--metadata", "--environment", "--datastore", "--datastore-root", "--event-logger", "--monitor", "--namespace", "--branch")
 OF_TASK = ("--run-id", "--task-id", "--retry-count", "--input-paths", "--input-paths-filename", "--split-index", "--ubf-context")
 BARE = ("--quiet", "--no-pylint", "--production")
@@ -109,7 +111,9 @@ def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def _by_metaflow(found: re.Match[str], env: Mapping[str, Any]) -> Task:
     try:
-        rest = re.sub(r"\$\(\(.*?\)\)", "0", found["rest"])
+        rest = found["rest"]
+        while (shorter := EXPANDED.sub("0", rest)) != rest:
+            rest = shorter
         options = list(_options([*shlex.split(found["top"]), *shlex.split(rest)]))
     except ValueError:
         options = [("(the command)", "")]

@@ -143,6 +143,57 @@ class Batched(FlowSpec):
 if __name__ == "__main__":
     Batched()
 '''
+OLD = '''\
+from metaflow import FlowSpec, JSONType, Parameter, kubernetes, parallel, retry, step
+
+
+class Old(FlowSpec):
+    grid = Parameter("grid", type=JSONType, default={"depth": [1, 2]})
+
+    @step
+    def start(self):
+        self.items = [1, 2]
+        self.next(self.work, self.side)
+
+    @retry(times=2)
+    @kubernetes(memory=8192)
+    @step
+    def work(self):
+        self.next(self.each, foreach="items")
+
+    @step
+    def each(self):
+        self.next(self.gather)
+
+    @step
+    def gather(self, inputs):
+        self.next(self.meet)
+
+    @step
+    def side(self):
+        self.next(self.gang, num_parallel=2)
+
+    @parallel
+    @step
+    def gang(self):
+        self.next(self.gathered)
+
+    @step
+    def gathered(self, inputs):
+        self.next(self.meet)
+
+    @step
+    def meet(self, inputs):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    Old()
+'''
 PLAIN = '''\
 from metaflow import FlowSpec, step
 

@@ -42,6 +42,7 @@ class Metaflow:
 
     folder: Path
     environment: Mapping[str, str]
+    python: str = sys.executable
     kept: dict[str, Any] = field(default_factory=dict)
 
     def only_json(self, text: str, engine: str, *options: str, top: tuple[str, ...] = (), files: Mapping[str, str] | None = None, **more: str) -> Any:
@@ -57,7 +58,7 @@ class Metaflow:
         for name, content in {"flow.py": text, **files}.items():
             (folder / name).write_text(content)
         added = top or (("--with", "kubernetes") if engine == ARGO else ())
-        command = [sys.executable, "flow.py", "--quiet", "--no-pylint", *added, "argo-workflows" if engine == ARGO else engine]
+        command = [self.python, "flow.py", "--quiet", "--no-pylint", *added, "argo-workflows" if engine == ARGO else engine]
         env = {**self.environment, "METAFLOW_HOME": str(folder), "HOME": str(folder), **more}
         done = subprocess.run([*command, "create", "--only-json", *options], cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode or not done.stdout.strip():
@@ -66,7 +67,7 @@ class Metaflow:
 
 
 @contextmanager
-def metaflow(folder: Path) -> Iterator[Metaflow]:
+def metaflow(folder: Path, python: str = sys.executable) -> Iterator[Metaflow]:
     """Metaflow with a bucket and a job queue that moto serves."""
     import boto3
     from moto.server import ThreadedMotoServer
@@ -110,7 +111,7 @@ def metaflow(folder: Path) -> Iterator[Metaflow]:
     }
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        yield Metaflow(folder, {**kept, **KEYS, "AWS_ENDPOINT_URL": url, **configured})
+        yield Metaflow(folder, {**kept, **KEYS, "AWS_ENDPOINT_URL": url, **configured}, python)
     finally:
         server.stop()
 
