@@ -52,7 +52,7 @@ MEMBERS = {
     "script_name": "write the name of the file, or read `__file__`",
     "cmd": "call subprocess.run() for the command",
 }
-TAGS = "read the tags of `Run(current.pathspec...)` from Metaflow's client"
+TAGS = "read `Run(current.run_id)` of the flow by Metaflow's client, and its `tags`"
 
 
 def check(flow: Flow) -> list[Diagnostic]:
