@@ -47,7 +47,7 @@ def folder_of(root: str | None) -> tuple[str, str] | None:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a verdict answers. `asked` is all that it depends on beside files: how the file is shown, settings, target and so on.
+    """What a verdict answers. `asked` is a digest of all that it depends on beside files: how the file is shown, settings, `key` and so on.
 
     `full` is the flow's file; `reader` reads what stands beside it, `named` are the paths that it finds elsewhere.
     """
@@ -64,25 +64,24 @@ class Question:
 class Cache:
     """The cache of one repository, in `folder`; with None nothing is kept. What cannot be read there is not there, and is written anew.
 
-    `key` names what all verdicts depend on: flowc, Python, the target's package. `many`: notes of digests are read and written too.
+    `many`: notes of digests are read and written too.
     """
 
     root: str
     folder: str | None
-    key: str
     digests: Digests = field(default_factory=Digests)
     many: bool = False
     _shards: dict[int, dict[str, Any]] = field(default_factory=dict)
     _changed: set[int] = field(default_factory=set)
 
     @classmethod
-    def at(cls, place: tuple[str, str] | None, key: str, files: int) -> Cache:
+    def at(cls, place: tuple[str, str] | None, files: int) -> Cache:
         """The cache at a place that `folder_of` gave, for a run over so many files."""
         root, folder = place or ("", None)
         # a repository that someone else made could hold a link, and have flowc write to where it leads
         if folder is not None and os.path.islink(folder):
             folder = None
-        cache = cls(root, folder, key, many=files >= MANY)
+        cache = cls(root, folder, many=files >= MANY)
         if folder is not None and cache.many:
             cache.digests = Digests(_notes(_read(os.path.join(folder, "digests.json"))))
         return cache
@@ -123,8 +122,7 @@ class Cache:
     def _shard(self, name: str) -> dict[str, Any]:
         number = _number(name)
         if number not in self._shards:
-            found = _read(self._path(number))
-            entries = found.get("flows") if found.get("key") == self.key else None
+            entries = _read(self._path(number)).get("flows")
             self._shards[number] = entries if isinstance(entries, dict) else {}
         return self._shards[number]
 
@@ -141,7 +139,7 @@ class Cache:
             _make(self.folder, os.path.dirname(self._path(0)))
             for number in sorted(self._changed):
                 entries = {name: entry for name, entry in self._shards[number].items() if os.path.lexists(self._file(name))}
-                _write(self._path(number), {"key": self.key, "flows": entries})
+                _write(self._path(number), {"flows": entries})
             if notes:
                 known = {path: note for path, note in self.digests.known.items() if os.path.lexists(path)}
                 _write(os.path.join(self.folder, "digests.json"), {"version": __version__, "files": known})
@@ -207,7 +205,7 @@ def _replace(path: str, text: str) -> None:
 
 
 def key(target: str | None) -> str:
-    """A digest of flowc as it is installed, of Python, and of the package that brings the target."""
+    """A digest of flowc as it is installed, of Python, and of the package that brings the target: part of what every verdict answers."""
     facts: list[Any] = [__version__, sys.version, SHARDS]
     places = [os.path.dirname(os.path.dirname(os.path.abspath(__file__))), *(str(data.ROOT / name) for name in ("templates", "schemas"))]
     facts += [sorted(_state(place)) for place in places]

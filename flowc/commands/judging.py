@@ -121,8 +121,8 @@ class _Kept:
             if where is not None:
                 self._key = self._key or key(self.sources.target)
             if where not in self._caches:
-                self._caches[where] = Cache.at(where, self._key, self.files)
-            hashed = hashlib.sha256(repr((settings, self.sources.target)).encode(errors="surrogatepass"))
+                self._caches[where] = Cache.at(where, self.files)
+            hashed = hashlib.sha256(repr((settings, self.sources.target, self._key)).encode(errors="surrogatepass"))
             self._places[folder] = _Place(self._caches[where], Folder(folder, named), named, hashed)
         return self._places[folder]
 

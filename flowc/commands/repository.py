@@ -114,7 +114,7 @@ def _write(out: str, texts: Mapping[str, str], stale: Sequence[str]) -> None:
 def _current(repository: Repository, entries: Mapping[str, Entry]) -> dict[str, Entry]:
     """Those entries of the lock that compiling again would not change."""
     fingerprints = repository.fingerprints(list(entries))
-    cache = Cache.at(folder_of(repository.root), "", len(entries))
+    cache = Cache.at(folder_of(repository.root), len(entries))
     found = {
         path: entry
         for path, entry in entries.items()

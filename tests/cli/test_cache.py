@@ -204,6 +204,18 @@ def test_only_what_changed_is_found_anew(repository: Path) -> None:
     assert "flowc: 2 flows checked in 2 files" in told()[2]
 
 
+def test_a_check_for_another_target_leaves_the_others(repository: Path) -> None:
+    """Verdicts for each target and environment are kept beside one another."""
+    (repository / "flowc.toml").write_text(SETTINGS + "[env.prod]\n")
+    every = [[], ["--target", "argo"], ["--env", "prod"], ["--target", "argo", "--env", "prod"]]
+    for flags in every:
+        told(*flags)
+    for path in (repository / ".flowc_cache").rglob("*.json"):
+        path.write_text(path.read_text().replace('"flows":1', '"flows":3'))
+    for flags in every:
+        assert "flowc: 6 flows checked" in told(*flags)[2]
+
+
 def test_entries_of_files_that_are_gone_go(repository: Path) -> None:
     """The cache does not grow with every file there ever was."""
     told()
