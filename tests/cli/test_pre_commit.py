@@ -35,14 +35,17 @@ def git(folder: Path, *arguments: str, code: int | None = 0) -> str:
 @pytest.mark.slow
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="hooks are installed from a git repository, and this is none")
 def test_hooks(tmp_path: Path) -> None:
-    """A commit of a flow without its outputs is stopped and they are written; with them it passes; a wrong flow is stopped with its line."""
+    """A commit of a flow without its outputs is stopped and they are written, and so is one that only removes a flow; with them it passes; a
+    wrong flow is stopped with its line.
+    """
     work = tmp_path / "work"
     (work / "flows").mkdir(parents=True)
     git(work, "init", "-q")
     rev = git(ROOT, "rev-parse", "HEAD").strip()
     (work / ".pre-commit-config.yaml").write_text(HOOKS.format(root=ROOT, rev=rev))
     (work / "pyproject.toml").write_text(SETTINGS)
-    (work / "flows" / "hello.py").write_text(HELLO)
+    for name in ("hello", "second"):
+        (work / "flows" / f"{name}.py").write_text(HELLO.replace("HelloFlow", f"{name.capitalize()}Flow"))
     subprocess.run([sys.executable, "-m", "pre_commit", "install"], cwd=work, check=True, capture_output=True)
     git(work, "add", ".")
 
@@ -52,6 +55,12 @@ def test_hooks(tmp_path: Path) -> None:
     git(work, "add", ".")
     git(work, "commit", "-m", "a flow and its outputs")
     assert "manifests/argo/helloflow.workflowtemplate.yaml" in git(work, "ls-files")
+
+    git(work, "rm", "flows/second.py")
+    git(work, "commit", "-m", "a flow less", code=1)
+    git(work, "add", ".")
+    git(work, "commit", "-m", "a flow less, and its outputs")
+    assert "second" not in git(work, "ls-files")
 
     (work / "flows" / "hello.py").write_text(BROKEN)
     git(work, "add", ".")
