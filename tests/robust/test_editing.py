@@ -80,13 +80,14 @@ def test_edited_while_it_is_mended(command: list[str], tmp_path: Path) -> None:
 def test_killed_while_it_is_mended(tmp_path: Path) -> None:
     """A flow that flowc rewrites is the old or the new one, wherever flowc is killed."""
     work = tmp_path / "work"
-    wrong = HELLO.replace("def start(self):\n", "def start(self):  # flowc: ignore[FC305]\n")
+    right = f'{HELLO}\n\nif __name__ == "__main__":\n    HelloFlow()\n'
+    wrong = right.replace("def start(self):\n", "def start(self):  # flowc: ignore[FC305]\n")
     codes = []
     for at in range(1, 9):
         (work / ".git").mkdir(parents=True, exist_ok=True)
         (work / "flow.py").write_text(wrong)
         codes.append(forked(work, ["fix", "flow.py"], changes(work), killed(at)).code)
-        assert (work / "flow.py").read_text() in (wrong, HELLO)
+        assert (work / "flow.py").read_text() in (wrong, right)
     assert codes[0] < 0
     assert codes[-1] == 0
     assert sorted(path.name for path in work.iterdir()) == [".git", "flow.py"]
