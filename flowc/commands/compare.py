@@ -42,7 +42,7 @@ def compare_command(flow: str, old: str, target: str | None, form: str, output_f
         raise click.UsageError(f"{flow} names {len(wanted)} files; compare takes one flow")
     data = _read(old)
     engine = _engine(data, old, target)
-    theirs, name = _theirs(data, engine, old)
+    theirs, name = meaning_of(data, engine, old)
     sources = Source({**given(flags), "format": "asl"}, flags["settings"], flags["isolated"], flags["env"])
     judged = judge(Wanted(wanted[0].path, wanted[0].flow, wanted[0].exact), sources, engine)
     Talk(output_format, color, sys.stderr).report([judged])
@@ -81,8 +81,8 @@ def _engine(data: Any, path: str, target: str | None) -> str:
     return engine
 
 
-def _theirs(data: Any, engine: str, path: str) -> tuple[Reading, str | None]:
-    """What the output means, and the name of its flow."""
+def meaning_of(data: Any, engine: str, path: str) -> tuple[Reading, str | None]:
+    """What the output at `path` means, and the name of its flow. PathError where it is not as Metaflow writes it."""
     from flowc.comparison import argo, step_functions
 
     try:

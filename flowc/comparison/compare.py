@@ -131,7 +131,8 @@ def masked(change: Change) -> Change:
 
 def _masked(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: HIDDEN if SECRET.search(str(key)) and isinstance(item, str) else _masked(item) for key, item in value.items()}
+        known = {key: item for key, item in value.items() if item is not UNKNOWN}
+        return {key: HIDDEN if SECRET.search(str(key)) and isinstance(item, str) else _masked(item) for key, item in known.items()}
     if isinstance(value, (list, tuple)):
         return [_masked(item) for item in value]
     return USERINFO.sub("://(hidden)@", value) if isinstance(value, str) else value
