@@ -99,8 +99,9 @@ schemas: .make/dev ## Rewrite schemas/ from the pinned upstream versions (needs 
 	@$(BIN)/python tools/schemas_gitops.py
 
 .PHONY: bench
-bench: .make/wheel ## Ratios against Metaflow and Hera, and growth, in one run
+bench: .make/wheel ## Ratios against Metaflow, Hera and ruff, growth, and what runs cost (a quarter of an hour)
 	@$(BIN)/python benchmarks/bench.py
+	@$(BIN)/python benchmarks/run.py --width 100
 
 .PHONY: lock
 lock: $(BIN)/uv ## Rewrite requirements/dev.txt from pyproject.toml

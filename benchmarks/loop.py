@@ -34,8 +34,8 @@ class Row:
 
 
 def rows(folder: Path, paths: Sequence[Path]) -> Iterator[Row]:
-    """The tasks, in an order in which each finds what it needs. Ruff's rules are its own defaults."""
-    ruff = [find_ruff_bin(), "check", "--isolated", "--exit-zero", "--quiet"]
+    """The tasks, in an order in which each finds what it needs. Ruff's rules are its own defaults, but for the order of imports."""
+    ruff = [find_ruff_bin(), "check", "--isolated", "--ignore", "I001", "--quiet"]
     create = ["argo-workflows", *CREATE]
     changed = paths[len(paths) // 2]
     one = str(changed.relative_to(folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -56,13 +57,7 @@ def loss(values: list[float], rate: float) -> float:
 HEAD = '''\
 """{title}, every {period}."""
 
-import json
-import math
-
-from metaflow import FlowSpec, Parameter, current, environment, kubernetes, project, resources, retry, schedule, step, timeout
-
-from common.defaults import IMAGE, LARGE, RETRIES, SMALL, environment as variables
-from common.features import batch, loss
+{imports}
 
 ROWS = {rows}
 LABEL = f"{{IMAGE}}-{{ROWS}}"
@@ -78,6 +73,11 @@ class {name}(FlowSpec):
     label = Parameter("label", default=LABEL)
 
 '''
+IMPORTS = {
+    "metaflow": "FlowSpec, Parameter, current, environment, kubernetes, project, resources, retry, schedule, step, timeout",
+    "common.defaults": "IMAGE, LARGE, RETRIES, SMALL, environment as variables",
+    "common.features": "batch, loss",
+}
 DECORATORS = (
     "@retry(times=RETRIES)",
     "@resources({size})",
@@ -86,7 +86,7 @@ DECORATORS = (
     '@environment(vars=variables(STAGE="work"))',
 )
 WORK = (
-    "values = batch(seed={n}, size=self.rows)",
+    "values = batch(seed={n}, size=self.rows)\n        self.seen = len(values)",
     "self.loss_{n} = loss(values, float(self.rate))",
     'print(f"{{current.step_name}}: {{len(values)}} rows, rate {{self.rate}}")',
     "self.best_{n} = min(values) if values else math.inf",
@@ -123,17 +123,27 @@ def flow(source: random.Random, number: int, team: str) -> str:
     """A flow of 15 to 200 lines: a line of steps, a foreach, branches or a switch; one in thirty has a warning."""
     facts = {"minute": source.randrange(60), "hour": source.randrange(24), "rows": source.randrange(1, 1000), "team": team}
     title = f"{source.choice(['Trains', 'Scores', 'Exports', 'Cleans'])} {source.choice(['demand', 'churn', 'prices'])} of {team}"
-    head = HEAD.format(name=f"Flow{number:04}", title=title, period=source.choice(["night", "hour"]), **facts)
+    head = HEAD.format(imports="{imports}", name=f"Flow{number:04}", title=title, period=source.choice(["night", "hour"]), **facts)
     if number % 3 == 0:
         # the small ones of every repository
-        head = f"from metaflow import FlowSpec, retry, step\n\n\nclass Flow{number:04}(FlowSpec):\n"
+        head = f"from metaflow import FlowSpec, step\n\n\nclass Flow{number:04}(FlowSpec):\n"
         body = _chain(source, ["start", "end"], plain=True)
     else:
         inner = [f"work_{each}" for each in range(source.choice([1, 2, 4, 8, 12]))]
         body = source.choice([_chain, _foreach, _branches, _switch])(source, ["start", *inner, "end"])
     if number % 30 == 7:
         body = body.replace("self.next(self.end)\n", "self.next(self.end)  # flowc: ignore[FC305]\n", 1)
+    head = head.replace("{imports}", _imports(head + body))
     return f"{head}{body}\n\nif __name__ == \"__main__\":\n    Flow{number:04}()\n"
+
+
+def _imports(text: str) -> str:
+    """The imports that a flow of that text needs."""
+    found = [f"import {module}\n" for module in ("json", "math") if f"{module}." in text]
+    for module, names in IMPORTS.items():
+        used = [name for name in names.split(", ") if re.search(rf"\b{name.split()[-1]}\b", text)]
+        found += [f"\nfrom {module} import {', '.join(used)}"] if used else []
+    return "".join(found).strip()
 
 
 def _step(source: random.Random, name: str, last: str, *, argument: str = "", plain: bool = False) -> str:
