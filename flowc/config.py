@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from flowc.option import Option, SettingsError, check_choice, check_integer, did_you_mean, taken, typed
@@ -128,6 +129,9 @@ TOPICS: dict[str, tuple[Option, ...]] = {
 """Every setting, under the headings of `flowc compile --help`."""
 
 OPTIONS: tuple[Option, ...] = tuple(option for options in TOPICS.values() for option in options)
+_WORD = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
+_DOTTED = rf"(?:{_WORD.pattern})(?:\s*\.\s*(?:{_WORD.pattern}))*"
+_HEAD = re.compile(rf"\s*(?:\[\[?\s*(?P<table>{_DOTTED})\s*\]|(?P<key>{_DOTTED})\s*=)")
 BY_KEY = {option.key: option for option in OPTIONS}
 
 
@@ -150,19 +154,15 @@ PROJECT = ("flows", "out", "targets", "per-file-ignores")
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """A table of settings. `name`: `` for the file's own, `env.prod`, `argo`, `env.prod.argo`; `start`: how many lines stand above it.
-
-    `target`: it is one target's.
-    """
+    """A table of settings. `name`: `` for the file's own, `env.prod`, `argo`, `env.prod.argo`; `target`: it is one target's."""
 
     name: str
     table: Mapping[str, Any]
-    start: int
     target: bool = False
 
     def place(self, path: str, text: str, key: str) -> str:
         """`path:line` of the key, as a message begins."""
-        return _place(path, text, key, self)
+        return _place(path, text, f"{self.name}.{key}".lstrip("."))
 
     def what(self, key: str) -> str:
         """The key as a message names it: `env.prod: image`."""
@@ -187,11 +187,10 @@ def parse(text: str, path: str, env: str | None = None, target: str | None = Non
 
 
 def lines(text: str, path: str, env: str | None, target: str | None = None) -> Iterator[tuple[str, dict[str, int]]]:
-    """The name of each layer that counts, the lowest first, and by field of Settings the line where it gives it."""
+    """The name of each layer that counts, the lowest first, and the lines where it gives fields of Settings or keys of PROJECT."""
     for layer in _chosen(_layers(text, path, env) or [], env, target):
-        keys = [key for key in layer.table if key in BY_KEY]
-        places = {key: layer.place("", text, key).removeprefix(":") for key in keys}
-        yield layer.name, {BY_KEY[key].field: int(place or layer.start + 1) for key, place in places.items()}
+        places = {key: layer.place("", text, key).removeprefix(":") for key in layer.table if key in BY_KEY or key in PROJECT}
+        yield layer.name, {BY_KEY[key].field if key in BY_KEY else key: int(place or 1) for key, place in places.items()}
 
 
 def project(text: str, path: str, env: str | None = None) -> Project | None:
@@ -243,38 +242,28 @@ def _layers(text: str, path: str, env: str | None) -> list[_Layer] | None:
     if env is not None and env not in environments:
         known = f"; there are {', '.join(environments)}" if environments else ""
         raise SettingsError(f"{path}: there is no environment {env!r}{did_you_mean(env, environments) or known}")
-    layers = list(_split(data, (), text))
+    layers = list(_split(data, ()))
     for name, table in environments.items():
-        typed(table, dict, f"{_place(path, text, name)}: env.{name}", "a table of settings")
-        layers += _split(table, ("env", name), text)
+        typed(table, dict, f"{_place(path, text, f'env.{name}')}: env.{name}", "a table of settings")
+        layers += _split(table, ("env", name))
     return layers
 
 
-def _split(table: Mapping[str, Any], name: tuple[str, ...], text: str) -> Iterator[_Layer]:
+def _split(table: Mapping[str, Any], name: tuple[str, ...]) -> Iterator[_Layer]:
     """The table without those of targets, then these."""
     from flowc.target import exists
 
     known = {*BY_KEY, *PROJECT}
     of_targets = [key for key, value in table.items() if isinstance(value, dict) and key not in known and exists(key)]
-    yield _Layer(".".join(name), {key: value for key, value in table.items() if key not in of_targets}, _start(text, name))
+    yield _Layer(".".join(name), {key: value for key, value in table.items() if key not in of_targets})
     for key in of_targets:
-        yield _Layer(".".join((*name, key)), table[key], _start(text, (*name, key)), target=True)
+        yield _Layer(".".join((*name, key)), table[key], target=True)
 
 
 def _chosen(layers: Sequence[_Layer], env: str | None, target: str | None) -> list[_Layer]:
     bases = ["", *([f"env.{env}"] if env is not None else [])]
     names = [name for base in bases for name in (base, *([f"{base}.{target}".lstrip(".")] if target is not None else []))]
     return [layer for name in names for layer in layers if layer.name == name]
-
-
-def _start(text: str, name: tuple[str, ...]) -> int:
-    """The number of lines above the first that can be the head of that table."""
-    if not name:
-        return 0
-    words = [rf"['\"]?{re.escape(word)}['\"]?" for word in name]
-    heads = (rf"\[\s*(tool\.flowc\.)?{'[.]'.join(words)}\s*[].]", rf"(env\.)?{words[-1]}\s*[=.]")
-    found = (number for head in heads for number, line in enumerate(text.split("\n")) if re.match(head, line.strip()))
-    return next(found, 0)
 
 
 def _values(layer: _Layer, text: str, path: str) -> dict[str, Any]:
@@ -287,18 +276,12 @@ def _values(layer: _Layer, text: str, path: str) -> dict[str, Any]:
         if key in BY_KEY:
             found[BY_KEY[key].field] = taken(BY_KEY[key], value, f"{place}: {layer.name}" if layer.name else place)
             if BY_KEY[key].kind == "overlays":
-                found[key] = {name: replace(each, place=_overlay(path, text, name, layer) or place) for name, each in found[key].items()}
+                found[key] = {name: replace(each, place=layer.place(path, text, f"{key}.{name}")) for name, each in found[key].items()}
+        elif key == "tool" and not layer.name:
+            raise SettingsError(f"{place}: only in pyproject.toml settings stand under tool.flowc; here [tool.flowc.labels] is [labels]")
         elif key not in PROJECT:
             raise SettingsError(f"{place}: there is no setting {key!r}{did_you_mean(key, [*BY_KEY, *PROJECT])}")
     return found
-
-
-def _overlay(path: str, text: str, name: str, layer: _Layer) -> str:
-    """`path:line` where that overlay of the layer begins, as far as it has a line that begins with its name."""
-    word = rf"['\"]?{re.escape(name)}['\"]?"
-    heads = rf"\[[^\]]*\boverlays\s*\.\s*{word}\s*[\].]|(overlays\s*\.\s*)?{word}\s*[=.]"
-    found = (number for number, line in enumerate(text.split("\n")[layer.start :], layer.start + 1) if re.match(heads, line.strip()))
-    return next((f"{path}:{number}" for number in found), "")
 
 
 def _toml() -> tuple[Any, type[ValueError]]:
@@ -306,12 +289,33 @@ def _toml() -> tuple[Any, type[ValueError]]:
     return toml.loads, toml.TOMLDecodeError
 
 
-def _place(path: str, text: str, key: str, layer: _Layer | None = None) -> str:
-    """`path:line` of the first line that can be the key's (in that layer); the TOML reader itself keeps no places."""
-    start, name = (layer.start, layer.name) if layer else (0, "")
-    for number, line in enumerate(text.split("\n")[start:], start + 1):
-        head = line.strip().split("=")[0].strip().strip("[]").strip()
-        last = head.removeprefix("tool.flowc.").removeprefix(f"{name}.").split(".")[0].strip().strip("\"'")
-        if last == key:
+def _place(path: str, text: str, name: str) -> str:
+    """`path:line` of the first line that can be that of `name`, a dotted key; of an inline table around it, if that is all there is.
+
+    The TOML reader itself keeps no places.
+    """
+    around = (0, 0)
+    for number, key in _keys(text):
+        if f"{key}.".startswith(f"{name}."):
             return f"{path}:{number}"
-    return path
+        if name.startswith(f"{key}.") and len(key) > around[0]:
+            around = (len(key), number)
+    return f"{path}:{around[1]}" if around[1] else path
+
+
+@lru_cache(8)
+def _keys(text: str) -> tuple[tuple[int, str], ...]:
+    """The lines that begin with a key or a table's head, with the whole key, dotted, below `tool.flowc`."""
+    found, table = [], ""
+    for number, line in enumerate(text.split("\n"), 1):
+        match = _HEAD.match(line)
+        if match is None:
+            continue
+        words = ".".join(word.strip("\"'") for word in _WORD.findall(match["table"] or match["key"]))
+        if match["table"]:
+            table = "" if words == "tool.flowc" else words.removeprefix("tool.flowc.")
+            key = table
+        else:
+            key = f"{table}.{words}".lstrip(".")
+        found.append((number, key))
+    return tuple(found)

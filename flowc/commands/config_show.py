@@ -15,7 +15,7 @@ from flowc.settings import Settings
 
 
 def origins(sources: Source, folder: str) -> dict[str, str]:
-    """By field of Settings, where its value comes from: `flag`, `flowc.toml:3`, `flowc.toml:9 (env.prod)`; both where tables are merged."""
+    """By field of Settings or key of the repository, where its value comes from: `flag`, `flowc.toml:3`, `flowc.toml:9 (env.prod)`; both where tables are merged."""
     found: dict[str, str] = {}
     path = sources.settings_file(folder)
     text = None if path is None else text_of(path)
@@ -30,7 +30,8 @@ def origins(sources: Source, folder: str) -> dict[str, str]:
 
 
 def _is_table(field: str) -> bool:
-    return next(option.kind for option in config.OPTIONS if option.field == field) in ("map", "json", "pairs", "json pairs", "overlays")
+    tables = ("map", "json", "pairs", "json pairs", "overlays")
+    return field == "per-file-ignores" or any(option.field == field and option.kind in tables for option in config.OPTIONS)
 
 
 def settings_text(sources: Source, folder: str, form: str, everything: bool) -> str:
@@ -38,7 +39,12 @@ def settings_text(sources: Source, folder: str, form: str, everything: bool) -> 
     settings, _ = sources.near(folder)
     told = origins(sources, folder)
     given = {**sources.from_file(folder), **sources.flags}
+    path = sources.settings_file(folder)
+    project = (config.project(text_of(path) or "", shown(path), sources.env) if path is not None else None) or config.Project()
     rows = {
+        key: (plain(getattr(project, key.replace("-", "_"))), told.get(key, "default")) for key in config.PROJECT if everything or key in told
+    }
+    rows |= {
         option.key: (_shown(option, given, getattr(settings, option.field)), told.get(option.field, "default"))
         for option in config.OPTIONS
         if everything or option.field in told

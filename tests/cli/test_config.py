@@ -106,6 +106,10 @@ def test_pyproject_without_flowc_is_none() -> None:
         ("[overlays.a]\nkind = 'Pod'", "flowc.toml:1: overlays.a: the overlay has no `patch`"),
         ("[overlays.a]\nkind = 'Pod'\nsteps = []\npatch = {}", "flowc.toml:1: overlays.a: an empty list matches nothing; without the key all are meant"),
         ("[overlays.a]\nkind = 'Sensor'\nsteps = ['x']\npatch = {}", "flowc.toml:1: overlays.a: of a Sensor there is none for a step; `steps` goes with Pod, Job, JobSet, JobDefinition"),
+        (
+            "[tool.flowc]\nimage = 'x'",
+            "flowc.toml: only in pyproject.toml settings stand under tool.flowc; here [tool.flowc.labels] is [labels]",
+        ),
         ("image = 1", "flowc.toml:1: image must be a text (in quotes), not 1"),
         ('\nimagee = "x"', "flowc.toml:2: there is no setting 'imagee'; did you mean 'image'?"),
         ("max_workers = 1", "flowc.toml:1: there is no setting 'max_workers'; did you mean 'max-workers'?"),

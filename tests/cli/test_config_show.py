@@ -10,7 +10,7 @@ import pytest
 from cli.running import flowc
 from cli.test_config import ENVIRONMENTS, _toml
 
-from flowc.config import OPTIONS, parse
+from flowc.config import OPTIONS, PROJECT, parse
 from flowc.config import _toml as _toml_reader
 
 SETTINGS = """\
@@ -38,15 +38,28 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_each_setting_and_its_origin(here: Path) -> None:
     """File and line, environment, flag, or default; a merged table names all of its origins."""
     assert [line.split("  # ") for line in flowc("config", "show").stdout.splitlines()] == [
+        ['flows = ["*.py"]'.ljust(25), "flowc.toml:1"],
         ['image = "a"'.ljust(25), "flowc.toml:2"],
         ['labels = { "team" = "x" }', "flowc.toml:5"],
         ["max-workers = 3".ljust(25), "flowc.toml:3"],
     ]
     told = {key: each["origin"] for key, each in json.loads(flowc("config", "show", "--env", "prod", "--label", "a=b", "--as", "json").stdout).items()}
+    assert told.pop("flows") == "flowc.toml:1"
     assert told == {"image": "flowc.toml:9 (env.prod)", "labels": "flowc.toml:5, flowc.toml:10 (env.prod), flag", "max-workers": "flowc.toml:3"}
     every = json.loads(flowc("config", "show", "--all", "--as", "json").stdout)
-    assert set(every) == {option.key for option in OPTIONS}
+    assert set(every) == {option.key for option in OPTIONS} | set(PROJECT)
+    assert every["out"] == {"value": "manifests", "origin": "default"}
     assert every["owner"] == {"value": "flowc", "origin": "default"}
+
+
+def test_a_table_of_an_environment_that_stands_below_others_is_found(here: Path) -> None:
+    """The line is that of the table itself, however many tables stand between it and the environment's own keys."""
+    text = '[env.prod]\nout = "p"\n\n[labels]\na = "b"\n\n[env.prod.labels]\na = "c"\n\n[env.test.labels]\na = "d"\n'
+    (here / "flowc.toml").write_text(text)
+    for env, origin in (("prod", "flowc.toml:4, flowc.toml:7 (env.prod)"), ("test", "flowc.toml:4, flowc.toml:10 (env.test)")):
+        shown = json.loads(flowc("config", "show", "--env", env, "--as", "json").stdout)
+        assert shown["labels"]["origin"] == origin
+    assert json.loads(flowc("config", "show", "--env", "prod", "--as", "json").stdout)["out"] == {"value": "p", "origin": "flowc.toml:2 (env.prod)"}
 
 
 def test_config_alone_shows(here: Path) -> None:
