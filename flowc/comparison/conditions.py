@@ -33,7 +33,7 @@ Clause = frozenset[Atom]
 Condition = frozenset[Clause]
 ALWAYS: Condition = frozenset()
 NEVER: Condition = frozenset([frozenset()])
-LIMIT = 4_000
+LIMIT = 1_000
 """Clauses that a condition may have; one of more is no condition that a compiler writes."""
 
 
@@ -72,11 +72,17 @@ def _without_stronger(clause: Clause) -> Clause:
 
 def _without_weaker(clauses: Condition) -> Condition:
     """Clauses that no other clause implies."""
+    by_name: dict[str, list[Clause]] = {}
+    for clause in clauses:
+        for name in {atom.name for atom in clause}:
+            by_name.setdefault(name, []).append(clause)
 
     def implied(clause: Clause) -> bool:
-        return any(other != clause and all(any(_implies(a, b) for b in clause) for a in other) for other in clauses)
+        # a clause that implies this one has atoms of the same steps only
+        near = (other for name in {atom.name for atom in clause} for other in by_name[name])
+        return any(other != clause and all(any(_implies(a, b) for b in clause) for a in other) for other in near)
 
-    return frozenset(clause for clause in clauses if not implied(clause)) if len(clauses) <= LIMIT else clauses
+    return frozenset(clause for clause in clauses if not implied(clause)) if NEVER - clauses else NEVER
 
 
 def cases(conditions: Iterable[Condition]) -> dict[str, set[str]]:

@@ -99,3 +99,10 @@ def test_a_condition_that_is_too_long() -> None:
     with pytest.raises(ConditionError):
         either(*wide)
     assert len(both(*(either(one(Atom("ran", f"a{i}")), one(Atom("ran", f"b{i}"))) for i in range(60)))) == 60
+
+
+def test_a_join_of_many_branches() -> None:
+    """A join of two thousand branches takes no time that anybody notices: what implies a clause is looked for among its own steps."""
+    names = [f"s{number}" for number in range(2000)]
+    found = parsed(" && ".join(names), lambda word: one(Atom("ran", word)))
+    assert len(found) == len(names)
