@@ -41,6 +41,20 @@ def test_a_package_brings_a_target(installed: Path, tmp_path: Path) -> None:
     assert "error[TINY1]: a step is called secret" in run(installed, tmp_path, "compile", "flow.py", "-t", "tiny", code=1).stderr
 
 
+def test_its_objects_are_overlaid(installed: Path, tmp_path: Path) -> None:
+    """The kinds of a plug-in can be patched as flowc's own: what is valid is in the output, what it needs and what its schema refuses is told."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "flow.py").write_text(HELLO)
+    for patch, code, shown in (
+        ('steps = ["start", "more"]', 0, "- more\n"),
+        ('flow = "Other"', 1, "error[FC511]: overlay `mine` changes flow"),
+        ("stepz = 1", 1, "error[FC510]: overlay `mine` gives no valid object"),
+    ):
+        (tmp_path / "flowc.toml").write_text(f'[overlays.mine]\nkind = "List"\n[overlays.mine.patch]\n{patch}\n')
+        done = run(installed, tmp_path, "compile", "flow.py", "-t", "tiny", code=code)
+        assert shown in done.stdout + done.stderr
+
+
 def test_without_it_there_is_no_such_target(tmp_path: Path) -> None:
     """A target that no package brings is a mistake, told with those there are."""
     assert "there is no target 'tiny'; there are argo" in run(tmp_path, tmp_path, "compile", "flow.py", "-t", "tiny", code=2).stderr

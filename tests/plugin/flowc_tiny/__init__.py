@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from flowc.deployment import overlays
 from flowc.diagnostics import Code, Diagnostic, Example
 from flowc.graph import Graph
 from flowc.ir import Flow
 from flowc.settings import Settings
-from flowc.target import Document, Lowered, Target
+from flowc.target import Document, Lowered, Overlaid, Target
 
 FLOW = "from metaflow import FlowSpec, step\nclass Hello(FlowSpec):\n    @step\n    def start(self): self.next(self.{0})\n    @step\n    def {0}(self): self.next(self.end)\n    @step\n    def end(self): pass\n"
 SECRET = Code(
@@ -35,4 +36,11 @@ def rules(_flow: Flow, _objects: Sequence[Mapping[str, Any]], _settings: Setting
     return []
 
 
-TARGET = Target("tiny", "a list of the flow's steps", check, lower, rules, kubernetes=False)
+KINDS = {"List": ("flow",)}
+
+
+def overlay(flow: Flow, settings: Settings, _document: Document, value: Mapping[str, Any]) -> Overlaid:
+    return overlays.plain(flow, settings, "List", value, KINDS["List"])
+
+
+TARGET = Target("tiny", "a list of the flow's steps", check, lower, rules, kubernetes=False, kinds=KINDS, overlay=overlay)
