@@ -102,9 +102,16 @@ GRADUATES = (
 PLATFORMS = ("local", "kubernetes", "batch", "argo", "step-functions")
 
 CORE_AS_JOBS = ("params", "branches", "nested", "switch-deep", "loop-in-fan", "retries", "gang", "one-step")
-CORE_ON = {"kubernetes": CORE_AS_JOBS, "batch": (*CORE_AS_JOBS, "text", "timeout-caught", "surroundings")}
-"""The flows that `make e2e` runs on platforms where flowc itself leads the run, as it does on `local`, which has all: a shape each, and
-what is Batch's own. `make e2e-full` runs all."""
+CORE_ON = {
+    "kubernetes": CORE_AS_JOBS,
+    "batch": (*CORE_AS_JOBS, "text", "timeout-caught", "surroundings"),
+    "step-functions": tuple(name for name in GRADUATES if name not in ("switch-deep", "loop", "own-ends", "one-step")),
+}
+"""The flows of a column that `make e2e` runs; `make e2e-full` runs all.
+
+On the first two flowc itself leads the run, as it does on `local`, which has all flows: a shape each, and what is Batch's own. Of Step
+Functions `make test` and other flows have the rest: a switch that skips, a switch in branches, a loop in a foreach, a flow of one step.
+"""
 
 REFUSED: dict[tuple[str, str], str] = {}
 """(case, platform) -> the code with which flowc refuses the flow there."""

@@ -17,7 +17,8 @@ from xdist.scheduler import LoadFileScheduling
 IN_FLIGHT = int(os.environ.get("FLOWC_E2E_IN_FLIGHT", "6"))
 HERE = 2
 """Runs at a time whose tasks are processes of this machine."""
-SLEEPERS = ("clock", "timeout-caught")
+SLEEPERS = ("clock", "timeout-caught", "timeout-kills")
+"""Cases that wait for a clock most of the time: they take nobody's turn."""
 SHARED = ("test_argo.py", "test_graduation.py")
 """Files whose tests judge the runs of `started`."""
 Started = dict[tuple[str, str], "Future[Outcome]"]
@@ -73,13 +74,14 @@ def started(request: pytest.FixtureRequest) -> Iterator[Started]:
             wanted[params["case"].name, platform] = params["case"]
     platforms = {platform for _, platform in wanted}
     cluster = request.getfixturevalue("cluster") if platforms & {*ON_CLUSTER, "metaflow"} else None
-    # what sleeps goes first, so that others work meanwhile
-    order = sorted(wanted, key=lambda run: run[0] not in SLEEPERS)
     volume = bool(cluster and cluster.shared) and not request.config.getoption("--e2e-full")
     with place(platforms, cluster, volume=volume) as at:
-        # pods are awaited most of the time, what runs here works
-        pools = {True: ThreadPoolExecutor(IN_FLIGHT), False: ThreadPoolExecutor(HERE)}
-        able = [run for run in order if not (cluster and unmet(wanted[run], cluster))]
-        yield {run: pools[run[1] in (*ON_CLUSTER, "metaflow")].submit(perform, wanted[run], run[1], at) for run in able}
-        for pool in pools.values():
-            pool.shutdown(wait=False, cancel_futures=True)
+        sleeping, awaited, working = pools = ThreadPoolExecutor(), ThreadPoolExecutor(IN_FLIGHT), ThreadPoolExecutor(HERE)
+
+        def pool(case: str, platform: str) -> ThreadPoolExecutor:
+            return sleeping if case in SLEEPERS else awaited if platform in (*ON_CLUSTER, "metaflow") else working
+
+        able = [run for run in wanted if not (cluster and unmet(wanted[run], cluster))]
+        yield {run: pool(*run).submit(perform, wanted[run], run[1], at) for run in able}
+        for each in pools:
+            each.shutdown(wait=False, cancel_futures=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from e2e import laptop
-from e2e.cases import Case
+from e2e.cases import SHARED_STORE, Case
 from e2e.cluster import LABEL, LOGS, NAMESPACE, SESSION, Cluster, CommandFailed
 from e2e.judging import fault
 from e2e.kubernetes_runs import apply, artifacts, ended, led_inside, plain, run_id_of
@@ -51,10 +51,10 @@ def pods_of(run_id: str, cluster: Cluster) -> list[dict[str, Any]]:
     return list(cluster.get("pods", "-l", f"flowc/run={run_id}")["items"])
 
 
-def judged(case: Case, run_id: str, phase: str, said: str, cluster: Cluster, folder: Path) -> None:
+def judged(case: Case, run_id: str, phase: str, said: str, cluster: Cluster, folder: Path, *, volume: bool = False) -> None:
     """The run ended as on a laptop, and of each index of each Job one pod succeeded."""
     (folder / "story.txt").write_text(said)
-    outcome = Outcome(phase, {}, artifacts(case.flow, run_id, cluster, folder), said[-6000:])
+    outcome = Outcome(phase, {}, artifacts(case.flow, run_id, cluster, folder, volume=volume), said[-6000:])
     assert (found := fault(case, outcome)) == "", found
     done = [pod for pod in pods_of(run_id, cluster) if pod["status"]["phase"] == "Succeeded"]
     places = [(pod["metadata"]["annotations"]["metaflow/step_name"], pod["metadata"]["labels"][INDEX]) for pod in done]
@@ -113,7 +113,12 @@ def test_two_coordinators(cluster: Cluster, folder: Path) -> None:
 @pytest.fixture
 def inside(cluster: Cluster, folder: Path) -> dict[str, Any]:
     """The relay's file, applied: its coordinator's Job."""
-    return apply("relay", f"e2e-{folder.name[5:30].replace('_', '-')}", cluster, folder)
+    return apply("relay", f"e2e-{folder.name[5:30].replace('_', '-')}", cluster, folder, *store(cluster))
+
+
+def store(cluster: Cluster) -> tuple[str, ...]:
+    """Flags for the cluster's shared volume, where it has one: it costs pods less than S3."""
+    return SHARED_STORE if cluster.shared else ()
 
 
 def working(run_id: str, cluster: Cluster) -> list[dict[str, Any]]:
@@ -136,7 +141,7 @@ def test_the_coordinators_pod_is_deleted(inside: dict[str, Any], cluster: Cluste
         cluster.kubectl("delete", "pod", *alive, "--grace-period=0", "--force")
         within("the next pod", lambda gone=alive: _follows(name, gone, cluster))
     phase, _, said = led_inside(inside, cluster)
-    judged(RELAY, run_id, phase, said, cluster, folder)
+    judged(RELAY, run_id, phase, said, cluster, folder, volume=bool(cluster.shared))
 
 
 def _follows(job: str, gone: list[str], cluster: Cluster) -> bool:
@@ -153,20 +158,20 @@ def test_a_pod_is_evicted(inside: dict[str, Any], cluster: Cluster, folder: Path
     place = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}/eviction"
     cluster.kubectl("create", "--raw", place, "-f", "-", text=json.dumps(eviction))
     phase, _, said = led_inside(inside, cluster)
-    judged(RELAY, run_id, phase, said, cluster, folder)
+    judged(RELAY, run_id, phase, said, cluster, folder, volume=bool(cluster.shared))
 
 
 def test_a_schedule_fires(cluster: Cluster, folder: Path) -> None:
     """What a CronJob starts is a run of its own each time, with the end of a laptop's."""
     case = Case("clock", "clock", scheduled=True)
-    cron = apply("clock", "e2e-clock", cluster, folder, suspend=True)["metadata"]["name"]
+    cron = apply("clock", "e2e-clock", cluster, folder, *store(cluster), suspend=True)["metadata"]["name"]
     runs = [f"{cron[:40]}-{n}" for n in (1, 2)]
     for name in runs:
         cluster.kubectl("create", "job", name, f"--from=cronjob/{cron}")
     for name in runs:
         phase, run_id, said = led_inside(cluster.get("job", name), cluster)
         assert ended(cluster.get("job", name)) == "Complete", said
-        judged(case, run_id, phase, said, cluster, folder)
+        judged(case, run_id, phase, said, cluster, folder, volume=bool(cluster.shared))
 
 
 def test_the_truth_is_known() -> None:
