@@ -15,7 +15,7 @@ from flowc.settings import Settings
 
 
 def origins(sources: Source, folder: str) -> dict[str, str]:
-    """By field of Settings or key of the repository, where its value comes from: `flag`, `flowc.toml:3`, `flowc.toml:9 (env.prod)`; both where tables are merged."""
+    """By field of Settings or key of PROJECT, whence: `flag`, `flowc.toml:3`, `flowc.toml:9 (env.prod)`; both where tables are merged."""
     found: dict[str, str] = {}
     path = sources.settings_file(folder)
     text = None if path is None else text_of(path)
@@ -42,7 +42,9 @@ def settings_text(sources: Source, folder: str, form: str, everything: bool) -> 
     path = sources.settings_file(folder)
     project = (config.project(text_of(path) or "", shown(path), sources.env) if path is not None else None) or config.Project()
     rows = {
-        key: (plain(getattr(project, key.replace("-", "_"))), told.get(key, "default")) for key in config.PROJECT if everything or key in told
+        key: (plain(getattr(project, key.replace("-", "_"))), told.get(key, "default"))
+        for key in config.PROJECT
+        if everything or key in told
     }
     rows |= {
         option.key: (_shown(option, given, getattr(settings, option.field)), told.get(option.field, "default"))

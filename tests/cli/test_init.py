@@ -108,6 +108,26 @@ def test_completion_answers() -> None:
         assert expected <= set(flowc(_FLOWC_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(at)).stdout.split())
 
 
+def test_completion_of_names(here: Path) -> None:
+    """Targets, environments of the settings file, codes, and steps of the flow that was typed; where a path stands, the shell completes it."""
+    (here / "flowc.toml").write_text("[env.prod]\n[env.test]\n")
+    answers = {
+        ("flowc compile --target ", 3): {"plain,argo", "plain,kubernetes", "plain,step-functions"},
+        ("flowc check --env ", 3): {"plain,prod", "plain,test"},
+        ("flowc explain FC21", 2): {"plain,FC210", "plain,FC214", "plain,FC216"},
+        ("flowc graduate flows/hello.py --step ", 4): {"plain,start", "plain,end"},
+        ("flowc compile fl", 2): {"file,fl"},
+        ("flowc compare --only-json o", 3): {"file,o"},
+        ("flowc compile --out-dir o", 3): {"dir,o"},
+        ("flowc config show f", 3): {"dir,f"},
+    }
+    for (words, at), expected in answers.items():
+        given = set(flowc(_FLOWC_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(at)).stdout.split())
+        assert expected <= given if words.startswith("flowc explain") else expected == given, words
+    (here / "flowc.toml").write_text("[")
+    assert flowc(_FLOWC_COMPLETE="bash_complete", COMP_WORDS="flowc check --env ", COMP_CWORD="3").stdout.strip() == ""
+
+
 def test_bash_takes_the_script() -> None:
     """bash itself completes by it."""
     asked = f"source <({sys.executable} -m flowc completion bash); complete -p flowc"
