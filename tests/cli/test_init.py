@@ -100,7 +100,7 @@ def test_completion(shell: str) -> None:
 def test_completion_answers() -> None:
     """The shell's script asks by the environment, and gets commands, options and values."""
     answers = {
-        ("flowc com", 1): {"plain,compile", "plain,completion"},
+        ("flowc com", 1): {"plain,compare", "plain,compile", "plain,completion"},
         ("flowc compile --argo-ver", 2): {"plain,--argo-version"},
         ("flowc compile --argo-version 3.", 3): {"plain,3.5", "plain,3.6", "plain,3.7"},
     }
