@@ -6,16 +6,19 @@ import math
 import os
 import re
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from flowc.commands.files import Folder, PathError, expand, load, shown
 from flowc.commands.fix import difference
+from flowc.commands.graph_html import targets_of
 from flowc.commands.options import Source
 from flowc.commands.session import Judged, Talk, judge, judge_text, with_report
 from flowc.commands.writing import write_bytes
 from flowc.config import did_you_mean
+from flowc.diagnostics import has_errors
 
 if TYPE_CHECKING:
     from flowc.ir import Flow
@@ -77,10 +80,24 @@ def graduate_command(flow: str, steps: tuple[str, ...], show: bool, output_forma
     folder = os.path.dirname(path)
     settings, files = sources.near(folder)
     _accepted(judge_text(shown(path), after, Folder(folder, files), settings, read.name), talk)
+    for target in targets_of(sources, folder):
+        _accepted(_new_errors(path, before, after, replace(sources, target=target), read.name), talk)
     if show:
         sys.stdout.write(difference(shown(path), before, after))
+    elif before == after:
+        print(f"flowc: {shown(path)} has all that already", file=sys.stderr)
     else:
         write_bytes({path: after}, known={path: before})
+        print(f"flowc: {shown(path)} written", file=sys.stderr)
+
+
+def _new_errors(path: str, before: bytes, after: bytes, sources: Source, flow: str) -> Judged:
+    """The verdict on the file after, with the errors alone that the target did not have before: a schedule is judged by a target."""
+    folder = os.path.dirname(path)
+    settings, files = sources.near(folder)
+    old, new = (judge_text(shown(path), data, Folder(folder, files), settings, flow, sources.target) for data in (before, after))
+    known = {(each.code.id, each.message) for each in old.found}
+    return replace(new, found=tuple(each for each in new.found if has_errors([each]) and (each.code.id, each.message) not in known))
 
 
 def _accepted(judged: Judged, talk: Talk) -> None:

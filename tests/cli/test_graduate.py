@@ -42,6 +42,16 @@ def test_what_stands_there_is_changed(file: Path) -> None:
     assert "# big" in file.read_text()
 
 
+def test_what_a_target_refused_before_is_no_hindrance(file: Path) -> None:
+    """The targets of the settings judge the change, not the flow: an error of theirs that stood there is left, a new one is told."""
+    (file.parent / "flowc.toml").write_text('targets = ["kubernetes"]\n')
+    file.write_text(file.read_text().replace("FlowSpec, step", "FlowSpec, step, trigger").replace("class Hello", '@trigger(event="e")\nclass Hello'))
+    assert "FC490" in flowc("check", "flow.py", "-t", "kubernetes", code=1).stdout
+    assert "flow.py written" in flowc("graduate", "flow.py", "--retry", "1").stderr
+    assert "has all that already" in flowc("graduate", "flow.py", "--retry", "1").stderr
+    assert "FC420" in flowc("graduate", "flow.py", "--schedule", "0 0 0 0 0", code=1).stderr
+
+
 def test_through_the_module(file: Path) -> None:
     """A file that imports the module as a whole names decorators through it."""
     file.write_text(HELLO.replace("from metaflow import FlowSpec, step", "import metaflow as mf").replace("(FlowSpec)", "(mf.FlowSpec)").replace("@step", "@mf.step"))
@@ -65,6 +75,8 @@ def test_mistakes(file: Path) -> None:
         (["--memory", "much"], 2, "'much' is no amount like 4096 (MB), 32G or 32Gi"),
         (["--timeout", "1d"], 2, "'1d' is no duration like 90m or 2h"),
         (["--timeout", "5s"], 1, "FC314"),
+        (["--schedule", "0 6 * *"], 1, "FC420"),
+        (["--schedule", "0 6 * * *", "--timezone", "Nowhere/City"], 1, "FC421"),
     ]:
         assert message in flowc("graduate", "flow.py", *arguments, code=code).stderr
         assert file.read_text() == before
