@@ -59,7 +59,7 @@ def check(flow: Flow) -> list[Diagnostic]:
     """FC390 for attributes, FC391 for members that the flow's own file uses."""
     decorators = [*flow.decorators, *(each for step in flow.steps.values() for each in step.decorators)]
     found = [each for decorator in decorators for each in _libraries(decorator)]
-    if any(name in flow.source.text for name in (".script_name", ".cmd(", "current.tags")):
+    if any(name in flow.source.text for name in (".script_name", ".cmd(", ".tags")):
         found += _legacy(flow)
     return found
 
@@ -72,17 +72,19 @@ def _libraries(decorator: Decorator) -> Iterator[Diagnostic]:
 
 def _legacy(flow: Flow) -> Iterator[Diagnostic]:
     tree = ast.parse(flow.source.text)
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "metaflow"]
+    running = {alias.asname or alias.name for node in imports for alias in node.names if alias.name == "current"}
     head = next((node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == flow.name), None)
     for function in head.body if head else ():
         if isinstance(function, ast.FunctionDef) and function.name in flow.steps and function.args.args:
             called = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
             for node in ast.walk(function):
                 if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and (node.attr != "cmd" or node in called):
-                    yield from _member(flow, function.args.args[0].arg, node, node.value.id)
+                    yield from _member(flow, function.args.args[0].arg, running, node, node.value.id)
 
 
-def _member(flow: Flow, myself: str, node: ast.Attribute, owner: str) -> Iterator[Diagnostic]:
-    remedy = MEMBERS.get(node.attr) if owner == myself else TAGS if (owner, node.attr) == ("current", "tags") else None
+def _member(flow: Flow, myself: str, running: set[str], node: ast.Attribute, owner: str) -> Iterator[Diagnostic]:
+    remedy = MEMBERS.get(node.attr) if owner == myself else TAGS if owner in running and node.attr == "tags" else None
     if remedy is not None:
         text = f"Metaflow calls `{owner}.{node.attr}` legacy and advises not to use it"
         yield Diagnostic(LEGACY, text, flow.source.span(node), help=remedy)

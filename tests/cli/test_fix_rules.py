@@ -119,6 +119,27 @@ def test_the_page_lists_what_is_mended() -> None:
     assert tuple(re.findall(r"^\| (FC\d+) \|", table, re.MULTILINE)) == CODES
 
 
+@pytest.mark.parametrize(
+    ("imports", "statement", "found"),
+    [
+        ("FlowSpec, current, step", "print(current.tags)", True),
+        ("FlowSpec, current as now, step", "print(now.tags)", True),
+        ("FlowSpec, step", "current = self.x; print(current.tags)", False),
+        ("FlowSpec, step", "print(self.script_name)", True),
+        ("FlowSpec, step", "self.cmd('ls')", True),
+        ("FlowSpec, step", "self.cmd = 'ls'; print(self.cmd)", False),
+        ("FlowSpec, step", "self.tags = 1; print(self.tags)", False),
+    ],
+)
+def test_legacy_members(imports: str, statement: str, found: bool, file: Path) -> None:
+    """What Metaflow calls legacy is told, and nothing of the user's that has the same name; it has no rewrite, so it stays."""
+    text = GUARDED.replace("FlowSpec, step", imports).replace("self.next(self.end)", f"{statement}\n        self.next(self.end)")
+    file.write_text(text)
+    assert ("FC391" in flowc("check", "flow.py", "--output-format", "concise").stdout) is found
+    flowc("fix", "flow.py")
+    assert file.read_text() == text
+
+
 def test_require_guard(file: Path) -> None:
     """A missing launch is a warning where the settings want one; several flows in a file need none."""
     file.write_text(HELLO)
