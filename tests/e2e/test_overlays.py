@@ -17,6 +17,8 @@ from e2e.cases import Case
 from e2e.cluster import LABEL, LOGS, SESSION, Cluster, run
 from e2e.laptop import FLOWS
 
+from flowc.targets.argo.pods_whole import Template, Workflow
+
 pytestmark = pytest.mark.e2e
 CLASS = f"flowc-overlaid-{SESSION.partition('-')[0]}"
 CASE = Case("overlaid", "overlaid")
@@ -97,7 +99,8 @@ def ended(apart: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     (folder / "flowc.toml").write_text(SETTINGS)
     env = {k: v for k, v in os.environ.items() if not k.startswith(("METAFLOW_", "AWS_"))}
     command = [*runs.flowc_command(), "compile", "overlaid.py", "--target", "argo", "--argo-version", apart.argo_minor]
-    template = runs.deploy(run(command, env=env, cwd=folder), apart, LOGS / apart.argo_version / "flowc-overlaid")
+    manifest = run(command, env=env, cwd=folder)
+    template = runs.deploy(manifest, apart, LOGS / apart.argo_version / "flowc-overlaid")
     name = runs.submit(CASE, template, apart)
     workflow = runs.finish(name, apart)
     pods = apart.get("pods")["items"]
@@ -106,6 +109,7 @@ def ended(apart: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
         step = pod["metadata"]["annotations"].get("metaflow/step_name")
         steps.setdefault(step or "the pod that makes the JobSet", pod)
     return {
+        "manifest": next(each for each in yaml.safe_load_all(manifest) if each["kind"] == "WorkflowTemplate"),
         "workflow": workflow,
         "story": "" if workflow["status"]["phase"] == "Succeeded" else runs.story(name, apart),
         "steps": steps,
@@ -174,6 +178,37 @@ def test_other_objects(ended: dict[str, Any]) -> None:
     assert ended["steps"]["start"]["metadata"]["annotations"]["workflows.argoproj.io/pod-gc-strategy"].startswith("OnPodCompletion/30m")
     assert ended["jobsets"][0]["metadata"]["labels"]["example.com/queue"] == "night"
     assert ended["account"]["metadata"]["annotations"]["example.com/role"] == "reader"
+
+
+@pytest.mark.parametrize("step", ["start", "join", "end"])
+def test_the_computed_pod_is_the_real_one(ended: dict[str, Any], step: str) -> None:
+    """What flowc computes of a template's pod, by which it chooses the fields that carry a patch, is what Argo's controller makes."""
+    spec = ended["manifest"]["spec"]
+    (template,) = [each for each in spec["templates"] if each["name"] == step]
+    fields = {key: value for key, value in template.items() if key not in ("name", "container", "inputs", "outputs")}
+    computed = Workflow(spec, spec["podMetadata"], spec["templateDefaults"]).pod(Template(step, step, fields, template["container"]))
+    mounted = {mount["name"] for each in computed["spec"]["containers"] for mount in each.get("volumeMounts", ())}
+    computed["spec"]["volumes"] = [each for each in computed["spec"]["volumes"] if each["name"] in mounted]
+    computed["spec"].pop("activeDeadlineSeconds")  # Argo counts from the start of the step
+    for each in computed["spec"]["containers"]:
+        each.pop("command", None)  # Argo's emissary stands before it
+        each.get("resources", {}).pop("requests", None)  # the cluster of the tests asks for less, so that much fits in
+    assert list(_lacking(computed, ended["steps"][step])) == []
+
+
+def _lacking(computed: Any, real: Any, path: str = "") -> Iterator[str]:
+    """Where the real object does not have what was computed; Argo's tags stand for any text."""
+    if isinstance(computed, dict):
+        for key, value in computed.items():
+            yield from _lacking(value, real.get(key) if isinstance(real, dict) else None, f"{path}.{key}")
+    elif isinstance(computed, list) and computed and all(isinstance(each, dict) and "name" in each for each in computed):
+        there = {each["name"]: each for each in real or ()}
+        for each in computed:
+            yield from _lacking(each, there.get(each["name"]), f"{path}[{each['name']}]")
+    elif isinstance(computed, list):
+        yield from (f"{path}: {each}" for each in computed if each not in (real or ()) and "{{" not in str(each))
+    elif computed != real and "{{" not in str(computed):
+        yield f"{path}: {computed!r}, but {real!r}"
 
 
 def test_linted_as_compiled(tmp_path: Path) -> None:
