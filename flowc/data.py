@@ -23,6 +23,11 @@ def read(path: str) -> str:
     return (own if own.is_file() else next(roots, ROOT) / path).read_text(encoding="utf-8")
 
 
+def exists(path: str) -> bool:
+    """Whether there is a data file at a posix path below the root, or a plug-in's."""
+    return any((root / path).is_file() for root in (ROOT, *PLUGINS))
+
+
 @cache
 def schema(path: str) -> dict[str, Any]:
     """A file below schemas/: `kinds` maps each kind to its schema, `definitions` what those refer to; FileNotFoundError as `read`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from flowc.settings import EMPTY
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from jinja2.nodes import Template
 
 
 def render(template: str, values: Mapping[str, Any], own: Mapping[str, str] = EMPTY) -> str:
@@ -25,7 +27,7 @@ def render(template: str, values: Mapping[str, Any], own: Mapping[str, str] = EM
 
     try:
         return _environment(tuple(own.items())).get_template(template).render(values)
-    except (TemplateError, TypeError, ValueError) as error:
+    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
         raise OutputBug(f"templates/{template}: {error}") from error
 
 
@@ -66,4 +68,44 @@ def _environment(own: tuple[tuple[str, str], ...]) -> Environment:
     loader = FunctionLoader(text)
     environment = kind(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=loader, autoescape=False)
     environment.filters["tojson"] = tojson
+    if own:
+        _none_idle(environment, texts)
     return environment
+
+
+def _none_idle(environment: Environment, own: Mapping[str, str]) -> None:
+    """OutputBug where one of a team's templates, or a block of one, would be passed over in silence: its name is no name of flowc's."""
+    from jinja2 import TemplateError, meta, nodes
+
+    trees = {}
+    for name in own:
+        with suppress(TemplateError):  # told when it is rendered, with its line
+            trees[name] = environment.parse(own[name], name)
+    used = {each for tree in trees.values() for each in meta.find_referenced_templates(tree)}
+    for name, tree in trees.items():
+        if name.endswith((".j2", ".yaml", ".yml", ".json")) and name not in used and not data.exists(f"templates/{name}"):
+            raise OutputBug(f"templates/{name}: flowc has no template of that name, and none of yours uses it")
+        above = _blocks_above(environment, tree)
+        for block in (each.name for each in tree.body if isinstance(each, nodes.Block)):
+            if above and block not in above:
+                raise OutputBug(f"templates/{name}: what it extends has no block {block!r}; it has {', '.join(sorted(above))}")
+
+
+def _blocks_above(environment: Environment, tree: Template) -> set[str]:
+    """The blocks of the templates that this one extends, as far as they can be read. OutputBug where one extends itself."""
+    from jinja2 import TemplateError, nodes
+
+    found: set[str] = set()
+    seen: set[str] = set()
+    while (extends := tree.find(nodes.Extends)) is not None and isinstance(extends.template, nodes.Const):
+        name = str(extends.template.value)
+        if name in seen:
+            raise OutputBug(f"templates/{name}: it extends itself; flowc's own is called flowc/{name}")
+        seen.add(name)
+        try:
+            source = environment.loader.get_source(environment, name)[0] if environment.loader else ""
+            tree = environment.parse(source, name)
+        except TemplateError:
+            return set()
+        found |= {block.name for block in tree.find_all(nodes.Block)}
+    return found

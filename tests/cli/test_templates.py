@@ -50,6 +50,10 @@ def test_a_block_is_extended(team: Path) -> None:
         (EXTENDED.replace("  podGC:", "  podGC: ["), "templates/argo/workflowtemplate.yaml.j2: rendered line"),
         (EXTENDED.replace("OnPodSuccess", "{{ ''.__class__.__mro__[1].__subclasses__() }}"), "is unsafe"),
         ('{% extends "flowc/argo/none.j2" %}', "argo/none.j2"),
+        (EXTENDED.replace("OnPodSuccess", "{{ 1 // 0 }}"), "division"),
+        ('{% include "argo/workflowtemplate.yaml.j2" %}', "recursion"),
+        (EXTENDED.replace("flowc/", ""), "it extends itself; flowc's own is called flowc/argo/workflowtemplate.yaml.j2"),
+        (EXTENDED.replace("block spec", "block specs"), "has no block 'specs'; it has container, defaults, extras, metadata, spec"),
     ],
 )
 def test_what_they_give_is_judged(team: Path, text: str, message: str) -> None:
@@ -65,3 +69,15 @@ def test_a_folder_that_is_none(team: Path) -> None:
     team.write_bytes(b"\xff\xfe")
     assert "ours/argo/workflowtemplate.yaml.j2 is no UTF-8 text" in flowc("compile", "flow.py", "--target", "argo", code=2).stderr
     assert "there is no such folder" in flowc("compile", "flow.py", "--target", "argo", "--templates", "theirs", code=2).stderr
+
+
+def test_no_template_is_idle(team: Path) -> None:
+    """A file whose name is none of flowc's is told, unless another one uses it; what is no template may stand beside them."""
+    (team.parent / "README.md").write_text("{% ours")
+    (team.parent / "macros.j2").write_text("{% macro kept() %}{\"secondsAfterCompletion\": 86400}{% endmacro %}")
+    (team.parent / "workflowtemplat.yaml.j2").write_text(EXTENDED)
+    team.write_text('{% import "argo/macros.j2" as ours %}' + EXTENDED.replace('{"secondsAfterCompletion": 86400}', "{{ ours.kept() }}"))
+    told = flowc("compile", "flow.py", "--target", "argo", code=1).stderr
+    assert "templates/argo/workflowtemplat.yaml.j2: flowc has no template of that name, and none of yours uses it" in told
+    (team.parent / "workflowtemplat.yaml.j2").unlink()
+    assert "secondsAfterCompletion: 86400" in flowc("compile", "flow.py", "--target", "argo").stdout
