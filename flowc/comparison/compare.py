@@ -14,6 +14,7 @@ from flowc.meaning import Change
 from flowc.settings import Settings
 
 EVERY = "every step"
+OF_STEP = re.compile(r"(steps|states)\.(\w+)\.(.*)", re.DOTALL)
 SECRET = re.compile(r"(?i)token|secret|passw|api_?key|access_?key|private|credential|webhook|headers|(?<![a-z])auth(?!or)")
 OPEN = ("secrets", "image_pull_secrets", "production_token", "METAFLOW_ARGO_EVENTS_WEBHOOK_URL")
 """Facts that are names, or stand in the open on every object; and where Argo Events listens in the cluster."""
@@ -55,12 +56,23 @@ def compare(old: Reading, new: Reading, settings: Settings) -> Comparison:
     """What the two mean, held against each other. `settings` are those of the new."""
     one, two = _facts(old, new)
     found = _gathered(list(differences(one, two)), old, new)
-    unread = {(path, side): value for side, reading in (("old", old), ("new", new)) for path, value in reading.unread.items()}
-    alike = {path for path, side in unread if side == "old" and unread.get((path, "new"), unread) == unread[path, side]}
-    left = [path if side == "old" else f"{path} (flowc's)" for path, side in unread if path not in alike]
+    left = [*_left(old, new, sorted(old.steps)), *(f"{path} (flowc's)" for path in _left(new, old, sorted(new.steps)))]
     suggestion = suggest(found, settings, old, new, {id(change): is_secret(change) for change in found})
     by_design, absent = (tuple(dict.fromkeys(sentences)) for sentences in (_by_design(old, new), _absent(old, new)))
     return Comparison(tuple(map(masked, found)), suggestion, by_design, absent, tuple(left))
+
+
+def _left(reading: Reading, other: Reading, steps: list[str]) -> Iterator[str]:
+    """The paths that were not read, where the other side has not the same there; one that each step has is said once."""
+    of_steps: dict[str, list[str]] = {}
+    for path, value in reading.unread.items():
+        if path in other.unread and other.unread[path] == value:
+            continue
+        match = OF_STEP.fullmatch(path)
+        key = f"{match[1]}.*.{match[3]}" if match and match[2] in steps else path
+        of_steps.setdefault(key, []).append(path)
+    for key, paths in of_steps.items():
+        yield from [key] if len(paths) == len(steps) > 1 else paths
 
 
 def _facts(old: Reading, new: Reading) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -152,7 +152,14 @@ CASES: dict[str, tuple[Callable[[Any], Any], dict[str, Change]]] = {
         lambda o: put(o["spec"], "templates", [moved(each) if each["name"] == "end" else each for each in o["spec"]["templates"]]),
         {POD + "datastore_root": ("s3://other/root", "s3://flows/metaflow")},
     ),
-    "metadata": (lambda o: command(o, "end", "--metadata=local", "--metadata=service"), {POD + "metadata": ("service", "local")}),
+    "metadata": (
+        lambda o: [command(o, "end", "--metadata=local", "--metadata=service"), variable(o, "end", "METAFLOW_DEFAULT_METADATA", "service")],
+        {POD + "metadata": ("service", "local")},
+    ),
+    "a variable that contradicts the command": (
+        lambda o: variable(o, "end", "METAFLOW_DEFAULT_DATASTORE", "gs"),
+        {POD + "env METAFLOW_DEFAULT_DATASTORE": ("gs", None)},
+    ),
     "packages": (lambda o: command(o, "end", "--environment=local", "--environment=conda"), {POD + "environment": ("conda", "local")}),
     "tag": (lambda o: command(o, "end", "step end ", "step end --tag nightly "), {POD + "tags": (["nightly"], [])}),
     "namespace of Metaflow": (
@@ -389,3 +396,14 @@ def test_states_that_nobody_knows(metaflow: made.Metaflow) -> None:
     job(old, "right")["ArrayProperties"] = {"Size": 3}
     found = made.compared(old, flows.BATCH, STATES)
     assert set(found.not_compared) == {"states.notify", "states.right.ArrayProperties.Size"}
+
+
+def test_a_field_that_every_step_has_is_named_once(metaflow: made.Metaflow) -> None:
+    """Of what stands on all steps alike one line is enough; what a profile adds to flowc's output is marked as flowc's."""
+    old = metaflow.only_json(flows.PLAIN, ARGO)
+    for name in ("start", "end"):
+        put(template(old, name), "priorityClassName", "high")
+    found = made.compared(old, flows.PLAIN, profile="restricted")
+    assert "steps.*.priorityClassName" in found.not_compared
+    assert any(path.startswith("steps.*.podSpecPatch.") and path.endswith(" (flowc's)") for path in found.not_compared)
+    assert made.told(found)["every step volumes /tmp"] == (None, "an empty folder")
