@@ -87,6 +87,16 @@ def test_volumes_and_variables() -> None:
     assert json.loads(alone["podSpecPatch"])["volumes"] == [{"name": "out", "emptyDir": {"sizeLimit": "1Gi"}}]
 
 
+def test_claims_of_each_run() -> None:
+    """A pod may mount what an overlay of the workflow claims anew for each run."""
+    claim = {"metadata": {"name": "work"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}
+    claims = Overlay("WorkflowTemplate", {"spec": {"volumeClaimTemplates": [claim]}})
+    found = spec({"claims": claims, **of("end", main(volumeMounts=[{"name": "work", "mountPath": "/work"}]))})
+    assert found["volumeClaimTemplates"] == [claim]
+    (end,) = [each for each in found["templates"] if each["name"] == "end"]
+    assert end["container"]["volumeMounts"] == [{"name": "work", "mountPath": "/work"}]
+
+
 def test_containers_beside() -> None:
     """More containers are sidecars; Argo's own are reached by podSpecPatch."""
     more = [{"name": "proxy", "image": "p:1"}, {"name": "wait", "resources": {"limits": {"cpu": "1"}}}]

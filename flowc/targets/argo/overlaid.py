@@ -35,12 +35,23 @@ def laid(flow: Flow, graph: Graph, settings: Settings, values: Object) -> tuple[
     named = [(name, each) for name, each in settings.overlays.items() if each.kind == overlays.POD and overlays.meets(each, flow)]
     if named:
         workflow = _read(graph, values)
+        workflow.claimed = tuple(_claimed(flow, settings))
         for name, overlay in named:
             after, problems = _one(flow, settings, name, overlay, workflow)
             found += problems
             workflow = workflow if problems else after
         _write(workflow, values)
     return values, found
+
+
+def _claimed(flow: Flow, settings: Settings) -> Iterator[str]:
+    """The volumes that overlays of the WorkflowTemplate bring, which are laid over it afterwards."""
+    for _, each in overlays.meant(flow, settings, "WorkflowTemplate"):
+        spec = each.patch.get("spec")
+        if isinstance(spec, Mapping):
+            yield from (str(volume.get("name")) for volume in _named(spec, "volumes"))
+            abouts = (claim.get("metadata") for claim in _named(spec, "volumeClaimTemplates"))
+            yield from (str(about.get("name")) for about in abouts if isinstance(about, Mapping))
 
 
 def _gang(flow: Flow, settings: Settings, step: str, values: Object) -> Iterator[Diagnostic]:
@@ -258,7 +269,9 @@ def _text(patch: Object) -> str:
 
 
 def _named(spec: Mapping[str, Any], key: str) -> list[Object]:
-    return [each for each in spec.get(key) or () if isinstance(each, Mapping)]  # type: ignore[misc]
+    """The items of a patch's list, as far as it is one: the schema says what is wrong with the rest."""
+    found = spec.get(key)
+    return [dict(each) for each in found if isinstance(each, Mapping)] if isinstance(found, (list, tuple)) else []
 
 
 def _nameless(container: Mapping[str, Any]) -> Object:

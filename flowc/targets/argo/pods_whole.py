@@ -41,12 +41,16 @@ class Template:
 
 @dataclass
 class Workflow:
-    """`spec` and `pod_metadata` of the workflow, its `templateDefaults` (the container among them), and the templates that make pods."""
+    """`spec` and `pod_metadata` of the workflow, its `templateDefaults` (the container among them), and the templates that make pods.
+
+    `claimed` are volumes that the workflow will have besides: of `volumeClaimTemplates`, for each run its own.
+    """
 
     spec: Object
     pod_metadata: Object
     defaults: Object
     templates: list[Template] = field(default_factory=list)
+    claimed: tuple[str, ...] = ()
 
     def pod(self, template: Template) -> Object:
         """The pod template; Argo's own containers are in it where a patch names them. `main` runs the task."""
@@ -59,6 +63,7 @@ class Workflow:
         spec |= {key: fields[key] for key in (*INSTEAD, PRIORITY, "activeDeadlineSeconds", "initContainers") if key in fields}
         for key in ("volumes", "hostAliases"):
             spec[key] = [*self.spec.get(key, ()), *fields.get(key, ())]
+        spec["volumes"] += [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in self.claimed]
         spec["containers"] = [{"name": "main", **fields.get("container", {})}, *fields.get("sidecars", ())]
         for patch in (self.spec.get("podSpecPatch"), fields.get("podSpecPatch")):
             spec = strategic.merged(spec, json.loads(patch), shape_of_pod("PodSpec")) if patch else spec
