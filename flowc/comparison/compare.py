@@ -57,7 +57,7 @@ def compare(old: Reading, new: Reading, settings: Settings) -> Comparison:
     one, two = _facts(old, new)
     found = _gathered(list(differences(one, two)), old, new)
     left = [*_left(old, new, sorted(old.steps)), *(f"{path} (flowc's)" for path in _left(new, old, sorted(new.steps)))]
-    suggestion = suggest(found, settings, old, new, {id(change): is_secret(change) for change in found})
+    suggestion = suggest(found, settings, old, new, {id(change): masked(change).before != change.before for change in found})
     by_design, absent = (tuple(dict.fromkeys(sentences)) for sentences in (_by_design(old, new), _absent(old, new)))
     return Comparison(tuple(map(masked, found)), suggestion, by_design, absent, tuple(left))
 

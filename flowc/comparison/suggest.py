@@ -64,7 +64,7 @@ def suggest(found: Sequence[Change], settings: Settings, old: Reading, new: Read
         if not _decides(fact, name, changes, settings) or _reaches_others(fact, name, changes, common):
             continue
         if any(secret.get(id(change)) for change in changes):
-            remarks.append(f'{name} looks secret: put it into a Secret of the namespace, and name that: secrets = ["NAME"]')
+            remarks.append(f'{name or fact} looks secret: put it into a Secret of the namespace, and name that: secrets = ["NAME"]')
         elif fact in SIDECARS:
             _put(values, settings, "environment", SIDECARS[fact], before)
         elif name:

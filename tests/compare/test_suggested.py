@@ -83,6 +83,19 @@ def test_secrets_are_no_settings(metaflow: made.Metaflow) -> None:
     assert all("hunter2" not in render(found, "old → new", form) for form in ("text", "markdown", "json"))
 
 
+def test_addresses_with_passwords(metaflow: made.Metaflow) -> None:
+    """An address that holds a password is printed without it, and is no value of a setting either."""
+    known = {"METAFLOW_DEFAULT_METADATA": "service", "METAFLOW_SERVICE_URL": "http://me:hunter2@metadata:8080"}
+    old = metaflow.only_json(flows.PLAIN.replace("FlowSpec, step", "FlowSpec, environment, step").replace(
+        "    @step\n    def", '    @environment(vars={"PROXY": "http://me:hunter2@proxy"})\n    @step\n    def'
+    ), ARGO, top=("--metadata", "service", "--with", "kubernetes"), **known)  # fmt: skip
+    found = made.compared(old, flows.PLAIN)
+    assert made.told(found)["every step metadata"] == ("service@http://(hidden)@metadata:8080", "local")
+    assert made.told(found)["every step env PROXY"] == ("http://(hidden)@proxy", None)
+    assert len(found.suggestion.remarks) == 2
+    assert all("hunter2" not in render(found, "old → new", form) for form in ("text", "markdown", "json"))
+
+
 def test_notifications(metaflow: made.Metaflow) -> None:
     """A notification becomes settings, with its address in a Secret; with them nothing differs, and the address is never printed."""
     options = ("--notify-on-error", "--notify-slack-webhook-url", "https://hooks.slack.com/services/T/B/hunter2")
