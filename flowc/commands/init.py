@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowc import __version__, config
+from flowc.commands.files import load
 from flowc.commands.options import Source, known_target, text_of
 from flowc.commands.writing import make_folder, write
 
@@ -92,6 +93,8 @@ changes:
   artifacts:
     paths: [changes.md]
 """
+SHARED = {".pre-commit-config.yaml": "flowc-check", ".gitlab-ci.yml": "flowc check"}
+"""Files that tools of others stand in too, and a word of flowc's part."""
 CI = {
     "github": (".github/workflows/flows.yml", GITHUB, "      - run: {command}\n"),
     "gitlab": (".gitlab-ci.yml", GITLAB, "    - {command}\n"),
@@ -118,6 +121,18 @@ def init_command(
 
     What no flag gives is asked. A file that is there already is left alone; hooks and CI follow the settings file that is there.
     """
+    try:
+        _set_up(flows, targets, out, environments, ci, repository, yes)
+    except click.Abort as error:
+        if sys.stdin.isatty():  # ^C or ^D at a question
+            raise
+        raise click.UsageError("there is nobody to ask: --yes takes what is found and the defaults, flags say the rest") from error
+
+
+def _set_up(
+    flows: tuple[str, ...], targets: list[str], out: str | None, environments: tuple[str, ...], ci: str | None, repository: str, yes: bool
+) -> None:
+    """Write what is not there yet; say what belongs into files that are."""
     settings = Source({}).settings_file(os.curdir) if any(os.path.lexists(name) for name in config.FILES) else None
     texts: dict[str, str] = {}
     if settings is None or os.path.dirname(settings) not in ("", os.path.abspath(os.curdir)):
@@ -137,6 +152,8 @@ def init_command(
     write(new)
     for path in texts:
         print(f"flowc: {path} {'is there already and is left as it is' if path in there else 'written'}", file=sys.stderr)
+        if path in there and path in SHARED and SHARED[path] not in load(path).decode(errors="replace"):
+            print(f"flowc: add this to {path}:\n", texts[path].removeprefix("repos:\n"), sep="\n", file=sys.stderr)
     print(f"flowc: next: {'; '.join(f'flowc compile{suffix}' for suffix in _suffixes(environments))}", file=sys.stderr)
 
 

@@ -76,6 +76,27 @@ def test_what_is_there_stays(here: Path) -> None:
     assert "flowc check --output-format gitlab" in (here / ".gitlab-ci.yml").read_text()
 
 
+def test_what_belongs_into_files_of_others_is_told(here: Path) -> None:
+    """A file that has hooks or jobs already is left, and its part for flowc is printed, as long as it has none."""
+    for name in (".pre-commit-config.yaml", ".gitlab-ci.yml"):
+        (here / name).write_text("{}\n")
+    told = flowc("init", "--yes", "--ci", "gitlab").stderr
+    hooks = told.partition("add this to .pre-commit-config.yaml:\n\n")[2].partition("flowc:")[0]
+    assert [hook["id"] for hook in yaml.safe_load(hooks)[0]["hooks"]] == ["flowc-check", "flowc-compile"]
+    assert "add this to .gitlab-ci.yml:\n\nflows:\n" in told
+    (here / ".pre-commit-config.yaml").write_text("repos:\n" + hooks)
+    assert "add this to .pre-commit" not in flowc("init", "--yes").stderr
+
+
+def test_nobody_answers(here: Path) -> None:
+    """Where questions find no one, that is wrong usage that names the flag, and nothing is written."""
+    command = [sys.executable, "-m", "flowc", "init"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment(), check=False)
+    assert done.returncode == 2
+    assert "--yes" in done.stderr
+    assert not (here / "flowc.toml").exists()
+
+
 def test_it_asks(here: Path) -> None:
     """Questions have answers that fit, and what is typed counts."""
     command = [sys.executable, "-m", "flowc", "init"]
