@@ -53,12 +53,30 @@ def diff_command(files: tuple[str, ...], against: str | None, form: str, **flags
 def _compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Change]]:
     """The changes by `file:Flow`, for the flows that have any."""
     found = {}
-    for name in sorted({*before, *after}):
-        one, two = before.get(name), after.get(name)
-        each = [Change((), one and name, two and name)] if one is None or two is None else list(changes(one, two))
+    moved = _moved(before, after)
+    for name in sorted({*before, *after} - set(moved.values())):
+        old = moved.get(name, name)
+        one, two = before.get(old), after.get(name)
+        each = [Change((), one and name, two and name)] if one is None or two is None else list(changes(_at(one, old, name), two))
+        if old != name:
+            each.insert(0, Change(("file",), old.rpartition(":")[0], name.rpartition(":")[0]))
         if each:
             found[name] = each
     return found
+
+
+def _moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:
+    """By `file:Flow` of a new flow that of a removed one: the only two of that name, so the flow has moved to another file."""
+    gone, new = ([name for name in here if name not in there] for here, there in ((before, after), (after, before)))
+    names = [[each.rpartition(":")[2] for each in side] for side in (gone, new)]
+    pairs = ((one, two) for one in gone for two in new if one.rpartition(":")[2] == two.rpartition(":")[2])
+    return {two: one for one, two in pairs if all(side.count(two.rpartition(":")[2]) == 1 for side in names)}
+
+
+def _at(meant: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
+    """The meaning with the flow's own file under the name that it has now."""
+    was, now = (name.rpartition(":")[0].rpartition("/")[2] for name in (old, new))
+    return {**meant, "code": {now if file == was else file: digest for file, digest in meant["code"].items()}}
 
 
 def _meanings(paths: Sequence[str], sources: Source, base: str = os.curdir, *, lenient: bool = False) -> dict[str, Any]:
@@ -94,7 +112,9 @@ def _at_revision(paths: Sequence[str], now: Source, revision: str, folder: str, 
     """The meanings at a revision, its settings and modules included, read from a copy of its tree in a temporary folder."""
     top = _git("rev-parse", "--show-toplevel").decode().strip()
     asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    commit = _git(*asked, wrong=f"there is no revision {revision!r}").decode().strip()
+    cut = _git("rev-parse", "--is-shallow-repository").strip() == b"true"
+    hint = "; this clone is shallow: fetch all of it (fetch-depth: 0 on GitHub, GIT_DEPTH: 0 on GitLab)" if cut else ""
+    commit = _git(*asked, wrong=f"there is no revision {revision!r}{hint}").decode().strip()
     with tarfile.open(fileobj=io.BytesIO(_git("-C", top, "archive", "--format=tar", commit))) as tree:
         tree.extractall(folder, filter="data")
     os.mkdir(os.path.join(folder, ".git"))  # settings are looked for up to the repository's root

@@ -23,6 +23,7 @@ NOUNS = {
     "hooks": "hook",
     "flow": "flow",
     "every step": "every step",
+    "file": "file",
 }
 UNITS = {"memory": " MB", "disk": " MB", "shared_memory": " MiB", "tmpfs_size": " MiB", "timeout_seconds": " s"}
 

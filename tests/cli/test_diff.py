@@ -90,6 +90,28 @@ def test_flows_that_come_and_go(repository: Path) -> None:
     assert flowc("diff", "flows/new.py", code=1).stdout == "flows/new.py:NewFlow\n  + new flow\n"
 
 
+def test_a_flow_that_moves_to_another_file(repository: Path) -> None:
+    """It is no new flow and none is removed: what differs beside its place is told; with two of the name nothing is guessed."""
+    (repository / "flows" / "hello.py").unlink()
+    moved = repository / "flows" / "moved.py"
+    moved.write_text(FLOW)
+    told = "flows/moved.py:HelloFlow\n  ~ file: flows/hello.py → flows/moved.py\n"
+    assert flowc("diff", code=1).stdout == told
+    moved.write_text(FLOW.replace("0 6 *", "0 7 *"))
+    assert flowc("diff", code=1).stdout == told + "  ~ flow @schedule: cron 0 6 * * * → 0 7 * * *\n  ~ code of moved.py changed\n"
+    (repository / "flows" / "twin.py").write_text(FLOW)
+    assert "- flow removed" in flowc("diff", code=1).stdout
+
+
+def test_a_shallow_clone(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a revision was not fetched, the remedy is told."""
+    git(repository, "commit", "-q", "--allow-empty", "-m", "two")
+    git(repository.parent, "clone", "-q", "--depth", "1", repository.as_uri(), "shallow")
+    monkeypatch.chdir(repository.parent / "shallow")
+    assert flowc("diff", "--against", "HEAD").stdout == ""
+    assert "there is no revision 'HEAD~1'; this clone is shallow" in flowc("diff", "--against", "HEAD~1", code=2).stderr
+
+
 def test_environments(repository: Path) -> None:
     """--env alone compares the environment with the settings below it."""
     assert flowc("diff", "--env", "prod", code=1).stdout == "flows/hello.py:HelloFlow\n  + setting namespace: none → prod\n"
