@@ -30,6 +30,10 @@ MANY = 64
 """From so many files on, reading the notes of digests costs less than reading the files."""
 
 
+WORTH = 32
+"""From so many new notes on, writing all of them costs less than reading those files once more."""
+
+
 def folder_of(root: str | None) -> tuple[str, str] | None:
     """The root of the repository again and the folder of its cache; None where nothing may be kept.
 
@@ -132,7 +136,7 @@ class Cache:
 
     def save(self) -> None:
         """Write what is new, each file whole; entries of files that are gone are left out. Where nothing can be written nothing is."""
-        notes = self.many and self.digests.changed
+        notes = self.many and self.digests.changed >= WORTH
         if self.folder is None or not (self._changed or notes):
             return
         with contextlib.suppress(OSError):

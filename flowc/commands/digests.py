@@ -31,13 +31,13 @@ def digest(data: bytes) -> str:
 
 @dataclass(slots=True)
 class Digests:
-    """Digests by path. `known` are the notes: stamp and digest of regular files by path; `changed` says that there are new ones.
+    """Digests by path. `known` are the notes: stamp and digest of regular files by path; `changed` counts those that are new or gone.
 
     What is noted is a stamp that was taken before the file was read, so content and stamp are never of different files.
     """
 
     known: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
-    changed: bool = False
+    changed: int = 0
     _plain: dict[str, bool] = field(default_factory=dict)
     _at: dict[str, str | None] = field(default_factory=dict)
     _found: dict[tuple[str, str], str | None] = field(default_factory=dict)
@@ -77,10 +77,10 @@ class Digests:
         found = _digest_of(read())
         if found is not None and settled:
             self.known[path] = (stamp, found)
-            self.changed = True
+            self.changed += 1
         elif note is not None:
             del self.known[path]
-            self.changed = True
+            self.changed += 1
         return found
 
     def _is_plain(self, folder: str, below: str) -> bool:

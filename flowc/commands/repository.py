@@ -72,14 +72,15 @@ def _compile(repository: Repository, talk: Talk, *, check: bool, everything: boo
         _refuse_vacuous(made)
     texts, entries = _outputs(repository, made, current)
     kept = {*texts, *(os.path.join(repository.out, path) for entry in current.values() for path in entry.outputs)}
-    stale = [path for name in lock.known_outputs(repository.out) if (path := os.path.join(repository.out, name)) not in kept]
+    known = [os.path.join(repository.out, name) for name in lock.known_outputs(repository.out)]
+    stale = [path for path in known if path not in kept]
     if check:
         env = repository.sources.env
         refuse_drift(drift(texts, stale), f"`flowc compile{f' --env {env}' if env else ''}`")
         print(f"flowc: {len(entries)} flows are current in {shown(repository.out)}", file=sys.stderr)
         return
     changes = drift(texts, stale) if strict else []
-    _write(repository.out, texts, stale)
+    _write(repository.out, texts, known, stale)
     counts = f"{len(made)} compiled, {len(current)} unchanged, {len(stale)} outputs removed"
     print(f"flowc: {counts} in {shown(repository.out)}", file=sys.stderr)
     if changes:
@@ -99,13 +100,12 @@ def _refuse_vacuous(made: Sequence[Made]) -> None:
             raise SettingsError(f"{place}: overlay `{name}` is for no flow, or no step of one: see its `flows` and `steps`")
 
 
-def _write(out: str, texts: Mapping[str, str], stale: Sequence[str]) -> None:
-    """Write outputs, remove stale ones, and then replace the lock: a run that is killed leaves one that knows of every file there."""
+def _write(out: str, texts: Mapping[str, str], known: Sequence[str], stale: Sequence[str]) -> None:
+    """Write outputs, remove stale ones, and then replace the lock, which had `known`: after a kill it knows of every file."""
     for folder in sorted({os.path.dirname(path) for path in texts}):
         make_folder(folder)
     path = os.path.join(out, lock.NAME)
-    known = {os.path.join(out, name) for name in lock.known_outputs(out)}
-    coming = sorted(os.path.relpath(each, out).replace(os.sep, "/") for each in texts.keys() - known - {path})
+    coming = sorted(os.path.relpath(each, out).replace(os.sep, "/") for each in texts.keys() - {*known, path})
     if coming:
         write({path: lock.announced(out, coming)})
     write({**{each: text for each, text in texts.items() if each != path}, **dict.fromkeys(stale), path: texts[path]})

@@ -141,6 +141,7 @@ def test_a_kept_verdict_is_that_of_a_fresh_check(steps: list[tuple[tuple[str, st
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch, standing_in(Path(name)):
         # the notes of digests are in use at once, and as soon as the clock of this file system has gone on
         patch.setattr(cache, "MANY", 1)
+        patch.setattr(cache, "WORTH", 1)
         patch.setattr(digests, "SETTLED", 10_000_000)
         folder = Path(name)
         (folder / ".git").mkdir()

@@ -28,6 +28,7 @@ USES = "import other\nfrom metaflow import resources\n" + HELLO.replace("    @st
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two flows; notes of digests are in use, and are taken 20 ms after a change."""
     monkeypatch.setattr(cache, "MANY", 1)
+    monkeypatch.setattr(cache, "WORTH", 1)
     monkeypatch.setattr(digests, "SETTLED", 20_000_000)
     (tmp_path / ".git").mkdir()
     (tmp_path / "flowc.toml").write_text('flows = ["flows/*.py"]\n')
@@ -245,7 +246,7 @@ def test_flowc_that_changed_has_no_old_verdicts(monkeypatch: pytest.MonkeyPatch,
 def test_compile_sees_what_notes_could_hide(repository: Path) -> None:
     """An output that was edited by hand, size and time of change as before, is written again; so is that of a module that changed."""
     (repository / "flows" / "b.py").write_text(HELLO.replace("HelloFlow", "OtherFlow"))
-    compiled = [sys.executable, "-c", "from flowc.commands import cache, digests; cache.MANY, digests.SETTLED = 1, 20_000_000; from flowc import cli; cli.main()"]
+    compiled = [sys.executable, "-c", "from flowc.commands import cache, digests; cache.MANY, cache.WORTH, digests.SETTLED = 1, 1, 20_000_000; from flowc import cli; cli.main()"]
 
     def run() -> str:
         time.sleep(0.05)
