@@ -17,7 +17,8 @@ from flowc.diagnostics import OutputBug
 from flowc.output.parse import _loader, parse
 from flowc.output.render import _environment, render, tojson
 
-TEMPLATES = sorted(Path(data.ROOT / "templates").rglob("*.j2"))
+# what is no manifest, Jinja2 itself escapes
+TEMPLATES = sorted(path for path in Path(data.ROOT / "templates").rglob("*.j2") if ".html" not in path.name and ".svg" not in path.name)
 
 SHAPE = """\
 # a comment
