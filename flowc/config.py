@@ -240,7 +240,7 @@ def _layers(text: str, path: str, env: str | None) -> list[_Layer] | None:
             raise SettingsError(f"{path}: tool.flowc is no table")
     environments = typed(data.pop("env", {}), dict, f"{_place(path, text, 'env')}: env", "a table of tables of settings")
     if env is not None and env not in environments:
-        known = f"; there are {', '.join(environments)}" if environments else ""
+        known = f"; there are {', '.join(environments)}" if environments else "; a table of that name makes one, and may be empty"
         raise SettingsError(f"{path}: there is no environment {env!r}{did_you_mean(env, environments) or known}")
     layers = list(_split(data, ()))
     for name, table in environments.items():

@@ -191,7 +191,7 @@ def text_of(path: str) -> str | None:
     if os.path.basename(path) == "pyproject.toml" and b"flowc" not in data:
         return None
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")  # editors on Windows write a byte order mark, which TOML has no word for
     except UnicodeDecodeError as error:
         raise PathError(f"{shown(path)} is not UTF-8, as TOML must be") from error
     return None if config.project(text, shown(path)) is None else text

@@ -193,6 +193,7 @@ def test_project() -> None:
     ("text", "env", "message"),
     [
         (ENVIRONMENTS, "prd", "flowc.toml: there is no environment 'prd'; did you mean 'prod'?"),
+        ("image = 'x'", "prod", "flowc.toml: there is no environment 'prod'; a table of that name makes one, and may be empty"),
         (ENVIRONMENTS, "staging-eu", "flowc.toml: there is no environment 'staging-eu'; there are prod, test"),
         ("[env.prod]\nimag = 'x'", None, "flowc.toml:2: there is no setting 'imag'; did you mean 'image'?"),
         ("[env]\nprod = 1", None, "flowc.toml:2: env.prod must be a table of settings, not 1"),

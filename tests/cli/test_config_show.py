@@ -62,6 +62,14 @@ def test_a_table_of_an_environment_that_stands_below_others_is_found(here: Path)
     assert json.loads(flowc("config", "show", "--env", "prod", "--as", "json").stdout)["out"] == {"value": "p", "origin": "flowc.toml:2 (env.prod)"}
 
 
+def test_a_file_of_windows(here: Path) -> None:
+    """A byte order mark and carriage returns are no part of what is said."""
+    (here / "flowc.toml").write_bytes(b"\xef\xbb\xbf" + SETTINGS.replace("\n", "\r\n").encode())
+    shown = json.loads(flowc("config", "show", "--env", "prod", "--as", "json").stdout)
+    assert shown["flows"] == {"value": ["*.py"], "origin": "flowc.toml:1"}
+    assert shown["image"] == {"value": "b", "origin": "flowc.toml:9 (env.prod)"}
+
+
 def test_config_alone_shows(here: Path) -> None:
     """`flowc config`, with flags or a folder or neither, is `flowc config show`; a word that is neither folder nor command is refused."""
     (here / "sub").mkdir()
