@@ -34,7 +34,8 @@ COMMANDS = {
 EXIT_CODES = """\b
 Exit codes:
   0    done
-  1    the flow has errors, nothing was written; or its run failed
+  1    the flow has errors, nothing was written; its run failed; or what was
+       compared differs (--check, diff, compare, fix --diff)
   2    wrong usage: a flag, a path, a settings file
   3    a bug of flowc
   130  interrupted

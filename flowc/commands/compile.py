@@ -56,6 +56,9 @@ def compile_command(
 
         compile_repository(sources, talk, check=check, everything=everything, strict=strict)
         return
+    if everything or strict:
+        name = "--all" if everything else "--exit-non-zero-on-change"
+        raise click.UsageError(f"{name} is for the whole repository; one flow is always compiled")
     if output is not None and out_dir is not None:
         raise click.UsageError("-o and --out-dir exclude one another")
     if target is None:

@@ -278,6 +278,8 @@ def test_usage() -> None:
     assert flowc("--version").stdout.startswith("flowc ")
     assert "did you mean 'compile'?" in flowc("compil", code=2).stderr
     assert "name a command" in flowc(code=2).stderr
+    for option in ("--all", "--exit-non-zero-on-change"):
+        assert f"{option} is for the whole repository" in flowc("compile", "flow.py", "-t", "argo", option, code=2).stderr
 
 
 def test_settings_file(here: Path) -> None:
