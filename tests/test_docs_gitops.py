@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from gitops.example import ENVIRONMENTS, EXAMPLE, KUBECTL, cloned
+from gitops.example import ENVIRONMENTS, EXAMPLE, cloned
+from real_kubectl import KUBECTL, needs_kubectl
 from test_docs import ROOT, fences
 from walking import commands, lines, walk
 
@@ -51,11 +52,17 @@ def test_the_repository_of_the_page(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", ON_THE_EXAMPLE)
 def test_the_pages_on_the_example(page: str, tmp_path: Path) -> None:
-    """Their commands run in a clone of examples/gitops, those of kubectl where there is one."""
+    """Their commands run in a clone of examples/gitops."""
+    assert walk(ROOT / page, cloned(tmp_path), commands(tmp_path / "bin"))
+
+
+@needs_kubectl
+@pytest.mark.parametrize("page", ON_THE_EXAMPLE)
+def test_kubectl_on_the_example(page: str, tmp_path: Path) -> None:
+    """Those of kubectl too, where there is one."""
     work = cloned(tmp_path)
-    assert walk(ROOT / page, work, commands(tmp_path / "bin"))
-    if KUBECTL:
-        walk(ROOT / page, work, commands(tmp_path / "bin", kubectl=f'exec {KUBECTL} "$@"'), program="kubectl")
+    walk(ROOT / page, work, commands(tmp_path / "bin"))
+    walk(ROOT / page, work, commands(tmp_path / "bin", kubectl=f'exec {KUBECTL} "$@"'), program="kubectl")
 
 
 def test_terraform_outputs_become_settings(tmp_path: Path) -> None:

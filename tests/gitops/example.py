@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-import yaml
 from cli.running import environment
 
 from flowc import config
@@ -18,10 +15,6 @@ from flowc import config
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "gitops"
 ENVIRONMENTS = config.environments((EXAMPLE / "flowc.toml").read_text(encoding="utf-8"), "flowc.toml")
-BUILT = Path(os.environ.get("FLOWC_CLUSTER_HOME", Path.home() / ".cache" / "flowc-cluster")) / "bin" / "kubectl"
-KUBECTL = shutil.which("kubectl") or (str(BUILT) if BUILT.exists() else None)
-"""The machine's, or that of tests/engines/cluster where it was built."""
-needs_kubectl = pytest.mark.skipif(KUBECTL is None, reason="there is no kubectl on this machine")
 
 
 def flowc(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -47,14 +40,6 @@ def git(folder: Path, *arguments: str) -> str:
     done = subprocess.run(["git", *me, *arguments], cwd=folder, env=environment(GIT_CONFIG_GLOBAL="/dev/null"), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
-
-
-def built(folder: Path) -> list[dict[str, Any]]:
-    """The objects that `kubectl kustomize` builds of a folder."""
-    assert KUBECTL is not None
-    done = subprocess.run([KUBECTL, "kustomize", folder], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [each for each in yaml.safe_load_all(done.stdout) if each]
 
 
 def names(objects: list[dict[str, Any]]) -> set[tuple[str, str]]:

@@ -9,7 +9,8 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from gitops.example import ENVIRONMENTS, EXAMPLE, built, cloned, flowc, names, needs_kubectl
+from gitops.example import ENVIRONMENTS, EXAMPLE, cloned, flowc, names
+from real_kubectl import kustomized, needs_kubectl
 
 SCHEMAS = json.loads((Path(__file__).parent / "schemas.json").read_text(encoding="utf-8"))
 POINTERS = [path for folder in ("argocd", "flux") for path in sorted((EXAMPLE / folder).glob("*.yaml"))]
@@ -70,7 +71,7 @@ def test_the_schemas_refuse() -> None:
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_kustomize_builds_an_environment(env: str) -> None:
     """The real kustomize puts all objects into the environment's namespace, with its label; images and patches reach the flows."""
-    objects = built(EXAMPLE / "deploy" / env)
+    objects = kustomized(EXAMPLE / "deploy" / env)
     assert {each["metadata"].get("namespace") for each in objects if each["kind"] != "Namespace"} == {f"shop-{env}"}
     assert {each["metadata"]["labels"]["shop.example.com/environment"] for each in objects} == {env}
     branch = "prod" if env == "prod" else "test.staging"
@@ -89,7 +90,7 @@ def test_kustomize_builds_an_environment(env: str) -> None:
 def test_what_a_commit_takes_away_is_not_built(tmp_path: Path) -> None:
     """A changed flow keeps its objects; a removed and a renamed one are gone from the build, from the folder and from the lock."""
     work = cloned(tmp_path)
-    before = names(built(work / "deploy" / "prod"))
+    before = names(kustomized(work / "deploy" / "prod"))
     (work / "flows" / "forecast.py").unlink()
     report = work / "flows" / "report.py"
     report.write_text(report.read_text().replace("WeeklyReport", "MondayReport"))
@@ -98,7 +99,7 @@ def test_what_a_commit_takes_away_is_not_built(tmp_path: Path) -> None:
     assert "flows/forecast.py:Forecast" in flowc(work, "diff", code=1).stdout
     flowc(work, "compile", "--env", "prod", "--check", code=1)
     assert "4 outputs removed" in flowc(work, "compile", "--env", "prod").stderr
-    after = names(built(work / "deploy" / "prod"))
+    after = names(kustomized(work / "deploy" / "prod"))
     assert before - after == {
         ("CronWorkflow", "shop.prod.weeklyreport"),
         ("WorkflowTemplate", "shop.prod.weeklyreport"),

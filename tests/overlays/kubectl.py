@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-KUBECTL = shutil.which("kubectl")
-needs_kubectl = pytest.mark.skipif(KUBECTL is None, reason="kubectl is the judge, and is not here")
+from real_kubectl import KUBECTL
 
 
 def patched(value: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any] | None:

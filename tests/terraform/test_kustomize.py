@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from real_kubectl import kustomized, needs_kubectl
 from terraform.terraform_text import TERRAFORM, defaults
 
 from flowc import config, data
@@ -23,20 +23,10 @@ DEPLOY = ROOT / "deploy"
 FOLDERS = ("base", "eks", "local", "local-s3")
 VENDORED = sorted(path.name for path in (DEPLOY / "vendor").iterdir())
 COMPONENTS = sorted(path.name for path in (DEPLOY / "components").iterdir())
-KUBECTL = shutil.which("kubectl")
-needs_kubectl = pytest.mark.skipif(KUBECTL is None, reason="there is no kubectl on this machine")
-
-
-def build(folder: Path) -> list[dict[str, Any]]:
-    assert KUBECTL is not None
-    done = subprocess.run([KUBECTL, "kustomize", folder], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [each for each in yaml.safe_load_all(done.stdout) if each]
-
 
 @cache
 def built(name: str) -> tuple[dict[str, Any], ...]:
-    return tuple(build(DEPLOY / name))
+    return tuple(kustomized(DEPLOY / name))
 
 
 def of(objects: Any, kind: str, name: str) -> dict[str, Any]:
@@ -109,7 +99,7 @@ def test_what_import_writes_builds(tmp_path: Path) -> None:
     for file, text in importing.manifests(imported).items():
         assert (tmp_path / "deploy" / "eks" / file).exists()
         (tmp_path / "deploy" / "eks" / file).write_text(text)
-    objects = build(tmp_path / "deploy" / "eks")
+    objects = kustomized(tmp_path / "deploy" / "eks")
     for account, output in (("metaflow-tasks", "task_role_arn"), ("argo", "controller_role_arn"), ("argo-server", "controller_role_arn")):
         annotations = of(objects, "ServiceAccount", account)["metadata"]["annotations"]
         assert annotations["eks.amazonaws.com/role-arn"] == imported.values[output]
@@ -124,7 +114,7 @@ def test_every_component_can_be_switched_on(name: str, tmp_path: Path) -> None:
     (tmp_path / "deploy" / "mine").mkdir()
     text = f"resources: [../base]\ncomponents: [../components/{name}]\n"
     (tmp_path / "deploy" / "mine" / "kustomization.yaml").write_text(text)
-    objects = build(tmp_path / "deploy" / "mine")
+    objects = kustomized(tmp_path / "deploy" / "mine")
     plain = list(built("base"))
     assert [each for each in objects if each not in plain] != []
     enforced = of(objects, "Namespace", "metaflow")["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
