@@ -162,7 +162,9 @@ class Talk:
 
     def report(self, judged: Sequence[Judged | Verdict]) -> None:
         """Write the diagnostics of all files as one report; formats for people end with a count, on stderr."""
-        found = [each for one in judged for each in one.reported]
+        # what is wrong with a flow itself is found anew for each target
+        every = [each for one in judged for each in one.reported]
+        found = list({(each.path, each.diagnostic.code.id, each.diagnostic.message, each.diagnostic.span): each for each in every}.values())
         own = {each.path: each.texts for each in judged if each.found}
         text = report.render(found, lambda path: _first(own, path), self.format, self._style(), __version__)
         if hasattr(self.stream, "reconfigure"):

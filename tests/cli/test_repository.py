@@ -115,6 +115,15 @@ def test_one_error_and_nothing_is_written(repository: Path) -> None:
     assert outputs(repository / "manifests") == before
 
 
+def test_an_error_is_told_once(repository: Path) -> None:
+    """What is wrong for every target is one error, however many there are."""
+    (repository / "flowc.toml").write_text('targets = ["argo", "kubernetes", "step-functions"]\n' + SETTINGS)
+    (repository / "flows" / "hello.py").write_text(BROKEN)
+    told = flowc("compile", "--output-format", "concise", code=1).stderr
+    assert told.count("FC216") == 1
+    assert "flowc: 1 error\n" in told
+
+
 def test_two_flows_for_one_output(repository: Path) -> None:
     """Two flows of one name are named, whether both are new or one is unchanged."""
     twin = repository / "flows" / "twin.py"
