@@ -37,7 +37,7 @@ def check_command(
     no_cache: bool,
     **flags: Any,
 ) -> None:
-    """Check the flows in files and write nothing. A pattern in quotes ('flows/**/*.py') passes over files that hold no flow.
+    """Check the flows in files and change none of them. A pattern in quotes ('flows/**/*.py') passes over files that hold no flow.
 
     The report goes to stdout, the rest to stderr. A file that was named and holds no flow is an error, and so is a pattern
     in whose files there is none: a check of nothing would be no check. Without files, those that the settings file names as flows.
