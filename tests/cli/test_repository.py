@@ -124,6 +124,18 @@ def test_an_error_is_told_once(repository: Path) -> None:
     assert "flowc: 1 error\n" in told
 
 
+def test_a_folder_with_settings_of_its_own(repository: Path) -> None:
+    """They count whole for the flows in it, so an environment must be there too; `out` is that of the file where flowc runs."""
+    (repository / "flows" / "deep" / "flowc.toml").write_text('out = "elsewhere"\nimage = "deep"\n')
+    assert "2 compiled" in flowc("compile").stderr
+    assert "image: deep" in (repository / "manifests" / "argo" / "otherflow.workflowtemplate.yaml").read_text()
+    assert "image: deep" not in (repository / "manifests" / "argo" / "helloflow.workflowtemplate.yaml").read_text()
+    told = "flows/deep/flowc.toml: there is no environment 'prod'; a table of that name makes one, and may be empty"
+    assert told in flowc("compile", "--env", "prod", code=2).stderr
+    (repository / "flows" / "deep" / "flowc.toml").write_text("[env.prod]\n")
+    assert "2 compiled, 0 unchanged, 0 outputs removed in prod" in flowc("compile", "--env", "prod").stderr
+
+
 def test_two_flows_for_one_output(repository: Path) -> None:
     """Two flows of one name are named, whether both are new or one is unchanged."""
     twin = repository / "flows" / "twin.py"
