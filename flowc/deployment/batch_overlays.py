@@ -10,8 +10,9 @@ from flowc.target import Overlaid
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from flowc.diagnostics import Diagnostic
     from flowc.ir import Flow
-    from flowc.settings import Overlay, Settings
+    from flowc.settings import Settings
 
 KIND = "JobDefinition"
 FIXED = (
@@ -33,21 +34,32 @@ def names(flow: Flow, settings: Settings, step: str) -> list[str]:
 
 def laid(flow: Flow, settings: Settings, step: str, body: Mapping[str, Any]) -> Overlaid:
     """The job definition of a step with its overlays. `containerProperties` are those of each node, where there are several."""
+    value = dict(body)
     if not settings.overlays:
-        return Overlaid(dict(body))
-    from flowc.deployment import overlays
+        return Overlaid(value)
+    from flowc.deployment import overlays, strategic
 
-    found = overlays.meant(flow, settings, KIND, step)
-    meant = {name: _of_nodes(each, body) if "nodeProperties" in body else each for name, each in found}
-    return overlays.plain(flow, replace(settings, overlays=meant), KIND, body, FIXED, step)
+    problems: list[Diagnostic] = []
+    for name, each in overlays.meant(flow, settings, KIND, step):
+        try:
+            patches = _patches(strategic.with_nulls(each.patch), value)
+        except strategic.PatchError as error:
+            problems.append(overlays.told(flow, name, each, overlays.UNMERGEABLE, f"cannot be merged: {error}"))
+            continue
+        for patch in patches:
+            made = overlays.plain(flow, replace(settings, overlays={name: replace(each, patch=patch)}), KIND, value, FIXED, step)
+            value = made.value
+            problems += made.diagnostics
+    return Overlaid(value, tuple(problems))
 
 
-def _of_nodes(overlay: Overlay, body: Mapping[str, Any]) -> Overlay:
-    if "containerProperties" not in overlay.patch:
-        return overlay
+def _patches(patch: Mapping[str, Any], body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The patches that say of this definition what `patch` says: of one with several nodes, first that of their containers."""
+    if "containerProperties" not in patch or "nodeProperties" not in body:
+        return [patch]
     from flowc.deployment import strategic
 
-    patch = {key: value for key, value in overlay.patch.items() if key != "containerProperties"}
-    own = strategic.with_nulls(overlay.patch["containerProperties"])
-    ranges = [{**each, "container": strategic.simple(each["container"], own)} for each in body["nodeProperties"]["nodeRangeProperties"]]
-    return replace(overlay, patch=strategic.simple({"nodeProperties": {"nodeRangeProperties": ranges}}, patch))
+    own = {"container": patch["containerProperties"]}
+    ranges = [strategic.simple(each, own) for each in body["nodeProperties"]["nodeRangeProperties"]]
+    rest = {key: value for key, value in patch.items() if key != "containerProperties"}
+    return [{"nodeProperties": {"nodeRangeProperties": ranges}}, *([rest] if rest else [])]

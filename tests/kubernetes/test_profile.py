@@ -159,6 +159,22 @@ def test_templates_of_a_teams_own_are_judged_too() -> None:
     assert {each.code.id for each in said} == {"FC522"}
 
 
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"podSpecPatch": "priorityClassName: high\n"}, []),
+        ({"podSpecPatch": "hostNetwork: true\n"}, ["hostNetwork is true"]),
+        ({"podSpecPatch": "hostNetwork: {{workflow.parameters.x}}"}, ["before Argo fills in its tags"]),
+        ({"templates": [{"name": "mine", "resource": {"action": "get"}}]}, ["allowPrivilegeEscalation", "capabilities.drop"]),
+    ],
+)
+def test_what_an_overlay_writes_by_hand(spec: Any, words: list[str]) -> None:
+    """A podSpecPatch in YAML is read as Argo reads it, and what cannot be judged before a run is told, not taken."""
+    _, said = compiled(sample(), "argo", overlays={"mine": Overlay("WorkflowTemplate", {"spec": spec})})
+    assert len(said) == len(words)
+    assert all(word in each.message for word, each in zip(words, said, strict=True))
+
+
 def test_the_sensor() -> None:
     """Argo Events' pod is made in the same namespace, so it keeps to the profile as well."""
     made, said = compiled(sample("trigger", "@trigger(event='data')"), "argo")

@@ -53,6 +53,17 @@ def test_all_jobs() -> None:
         assert one["LinuxParameters"] == {"InitProcessEnabled": True}
 
 
+def test_several_of_one_gang() -> None:
+    """Two overlays of a gang's containers both count, beside fields that one of them takes away or sets for the definition."""
+    one = Overlay("JobDefinition", {"containerProperties": {"privileged": True, "user": "x"}})
+    two = Overlay("JobDefinition", {"containerProperties": {"user": {"$patch": "delete"}}, "tags": {"$patch": "delete"}, "propagateTags": True})
+    found = next(each["Properties"] for each in resources({"one": one, "two": two}).values() if "NodeProperties" in each["Properties"])
+    nodes = [each["Container"] for each in found["NodeProperties"]["NodeRangeProperties"]]
+    assert [(each["Privileged"], "User" in each) for each in nodes] == [(True, False)]
+    assert found["PropagateTags"] is True
+    assert "Tags" not in found
+
+
 def test_one_step() -> None:
     """A step with an overlay has a job definition of its own, which its state names; the others keep theirs."""
     found = resources({"mine": replace(INIT, steps=("jo*",))})
@@ -111,6 +122,11 @@ def test_a_plain_run_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
         (Overlay("JobDefinition", {"containerProperties": {"command": ["x"]}}), "FC511 overlay `mine` changes containerProperties.command"),
         (Overlay("JobDefinition", {"containerProperties": {"environment": []}}), "FC511 overlay `mine` removes containerProperties.environment["),
         (Overlay("JobDefinition", {"retryStrategy": {"attempts": 3}}), "FC511 overlay `mine` changes retryStrategy.attempts"),
+        (
+            Overlay("JobDefinition", {"containerProperties": {"$patch": "delete"}}),
+            "FC511 overlay `mine` removes nodeProperties.nodeRangeProperties[0].container.command",
+        ),
+        (Overlay("JobDefinition", {"containerProperties": {"$retainKeys": []}}), "FC514 overlay `mine` cannot be merged: $retainKeys"),
         (Overlay("StateMachine", {"StartAt": "end"}), "FC511 overlay `mine` changes StartAt"),
         (Overlay("StateMachine", {"States": {"end": {"$patch": "delete"}}}), "FC511 overlay `mine` removes States.end"),
         (Overlay("AWS::Logs::LogGroup", {"Properties": {"LogGroupName": "x"}}), "FC511 overlay `mine` changes Properties.LogGroupName"),

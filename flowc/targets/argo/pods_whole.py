@@ -11,7 +11,7 @@ from typing import Any
 from flowc import data
 from flowc.deployment import strategic
 from flowc.deployment.overlays import shape_of_pod
-from flowc.deployment.strategic import Shape
+from flowc.deployment.strategic import PatchError, Shape
 
 Object = dict[str, Any]
 
@@ -53,7 +53,10 @@ class Workflow:
     claimed: tuple[str, ...] = ()
 
     def pod(self, template: Template) -> Object:
-        """The pod template; Argo's own containers are in it where a patch names them. `main` runs the task."""
+        """The pod template; Argo's own containers are in it where a patch names them. `main` runs the task.
+
+        PatchError where a `podSpecPatch` is none.
+        """
         own = {**template.fields, **({"container": template.container} if template.container is not None else {})}
         fields = strategic.merged({k: v for k, v in self.defaults.items() if k in own or k != "container"}, own, shape_of_template())
         about = strategic.merged(self.pod_metadata, fields.get("metadata", {}), shape_of_pod().field("metadata"))
@@ -66,8 +69,27 @@ class Workflow:
         spec["volumes"] += [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in self.claimed]
         spec["containers"] = [{"name": "main", **fields.get("container", {})}, *fields.get("sidecars", ())]
         for patch in (self.spec.get("podSpecPatch"), fields.get("podSpecPatch")):
-            spec = strategic.merged(spec, json.loads(patch), shape_of_pod("PodSpec")) if patch else spec
+            spec = strategic.merged(spec, _pod_spec_patch(patch), shape_of_pod("PodSpec")) if patch else spec
         return {"metadata": about, "spec": {key: value for key, value in spec.items() if value not in ([], None)}}
+
+
+def loaded(text: str) -> Any:
+    """The data of a text that Argo takes as JSON or YAML; None where it is neither before Argo fills in its tags."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        import yaml
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return None
+
+
+def _pod_spec_patch(text: str) -> Object:
+    found = loaded(text)
+    if not isinstance(found, dict):
+        raise PatchError("a podSpecPatch is no map in JSON or YAML before Argo fills in its tags")
+    return found
 
 
 @cache

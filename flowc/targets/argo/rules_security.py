@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flowc.deployment import profile
-from flowc.targets.argo.pods_whole import Template, Workflow
+from flowc.deployment.strategic import PatchError
+from flowc.diagnostics import Diagnostic
+from flowc.targets.argo.pods_whole import Template, Workflow, loaded
 from flowc.targets.argo.rules_size import place_of
 
 if TYPE_CHECKING:
-    from flowc.diagnostics import Diagnostic
     from flowc.ir import Flow
     from flowc.settings import Settings
     from flowc.source import Span
@@ -23,7 +23,11 @@ OWN = {"initContainers": ("init",), "containers": ("wait",)}
 
 def check(flow: Flow, value: Mapping[str, Any], settings: Settings) -> Iterator[Diagnostic]:
     """Nothing without a profile, and of other kinds."""
-    return profile.refused(_pods(flow, value), settings)
+    try:
+        yield from profile.refused(_pods(flow, value), settings)
+    except PatchError as error:
+        help_ = "write it without tags, or compile without the profile"
+        yield Diagnostic(profile.REFUSED, f"no pod of this workflow can be judged: {error}", flow.span, help=help_)
 
 
 def _pods(flow: Flow, value: Mapping[str, Any]) -> Iterator[tuple[str, Span, Mapping[str, Any]]]:
@@ -40,7 +44,7 @@ def pods(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     workflow = Workflow(dict(spec), spec.get("podMetadata", {}), spec.get("templateDefaults", {}))
     for each in spec["templates"]:
         if "resource" in each:
-            yield from ((each["name"], pod) for pod in _gang(each["resource"]["manifest"]))
+            yield from ((each["name"], pod) for pod in _gang(each["resource"].get("manifest", "")))
         if "resource" in each or "container" in each:
             fields = {key: item for key, item in each.items() if key not in ("name", "container", "resource")}
             pod = workflow.pod(Template(each["name"], None, fields, each.get("container")))["spec"]
@@ -55,7 +59,8 @@ def _with_own(pod: Mapping[str, Any], *, resource: bool) -> dict[str, Any]:
 
 
 def _gang(manifest: str) -> Iterator[Mapping[str, Any]]:
-    """The pods of a JobSet in the text in which Argo fills in numbers; those say nothing of rights."""
-    made = json.loads(re.sub(r'(?<!")\{\{=[^{}]*\}\}(?!")', "0", manifest))
-    for job in made["spec"]["replicatedJobs"]:
-        yield job["template"]["spec"]["template"]["spec"]
+    """The pods of a JobSet in the text in which Argo fills in numbers; those say nothing of rights. Of other objects none are known."""
+    made = loaded(re.sub(r'(?<!")\{\{=[^{}]*\}\}(?!")', "0", manifest))
+    if isinstance(made, dict) and made.get("kind") == "JobSet":
+        for job in made["spec"]["replicatedJobs"]:
+            yield job["template"]["spec"]["template"]["spec"]
