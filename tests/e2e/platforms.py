@@ -47,7 +47,7 @@ def place(platforms: Collection[str], cluster: Cluster | None, *, volume: bool) 
         aws = None
         if set(platforms) & set(ON_AWS):
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="flowc-aws-")))
-            aws = stack.enter_context(interpreter.started(folder, jobs=3, image={"METAFLOW_S3_WORKER_COUNT": "2"}))
+            aws = stack.enter_context(interpreter.started(folder, jobs=3))
         yield Place(cluster, aws, volume)
 
 

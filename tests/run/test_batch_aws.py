@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with interpreter.started(tmp_path_factory.mktemp("aws"), image={"METAFLOW_S3_WORKER_COUNT": "2"}) as running:
+    with interpreter.started(tmp_path_factory.mktemp("aws")) as running:
         yield running
 
 

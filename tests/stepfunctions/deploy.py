@@ -91,6 +91,7 @@ def metaflow_environment(aws: Interpreter, home: Path) -> dict[str, str]:
         "METAFLOW_DEFAULT_METADATA": "local",
         "METAFLOW_DATASTORE_SYSROOT_S3": DATASTORE,
         "METAFLOW_S3_ENDPOINT_URL": aws.endpoint,
+        "METAFLOW_S3_WORKER_COUNT": "2",
         "METAFLOW_BATCH_JOB_QUEUE": QUEUE,
         "METAFLOW_ECS_S3_ACCESS_IAM_ROLE": ROLE,
         "METAFLOW_SFN_IAM_ROLE": ROLE,

@@ -175,7 +175,10 @@ def started(folder: Path, *, jobs: int = 2, image: Mapping[str, str] | None = No
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     path = os.pathsep.join((str(Path(sys.executable).parent), "/usr/bin", "/bin"))
-    env = {"PATH": path, "METAFLOW_SKIP_INSTALL_DEPENDENCIES": "1", "METAFLOW_S3_ENDPOINT_URL": f"http://127.0.0.1:{port}", **(image or {})}
+    endpoint = f"http://127.0.0.1:{port}"
+    # 64 processes a transfer, Metaflow's default, would drown two cores
+    ours = {"METAFLOW_SKIP_INSTALL_DEPENDENCIES": "1", "METAFLOW_S3_ENDPOINT_URL": endpoint, "METAFLOW_S3_WORKER_COUNT": "2"}
+    env = {"PATH": path, **ours, **(image or {})}
     command = [sys.executable, str(SERVER), "serve", "--port", str(port), "--dir", str(folder), "--max-jobs", str(jobs)]
     command += [part for key, value in env.items() for part in ("--image-env", f"{key}={value}")]
     own = {k: v for k, v in os.environ.items() if not k.startswith(("METAFLOW_", "AWS_"))}
