@@ -214,7 +214,10 @@ def environments(text: str, path: str) -> tuple[str, ...]:
 
 def _of_project(key: str, value: Any, place: str) -> Any:
     if key != "per-file-ignores":
-        return taken(Option(key, "text" if key == "out" else "list", ""), value, place)
+        found = taken(Option(key, "text" if key == "out" else "list", ""), value, place)
+        if key == "targets" and not found:
+            raise SettingsError(f"{place}: {key}: an empty list is for nothing; without the key it is argo")
+        return found
     table = typed(value, dict, f"{place}: {key}", "a table of lists of codes")
     return {glob: taken(Option(key, "list", ""), codes, f"{place}: {glob}") for glob, codes in table.items()}
 

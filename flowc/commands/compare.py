@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowc.commands.files import PathError, Wanted, expand, load, shown
+from flowc.commands.files import PathError, expand, load, shown
 from flowc.commands.options import Command, Source, given, known_target, with_settings
 from flowc.commands.session import Talk, judge, with_report
 from flowc.report.changes import FORMATS
@@ -29,7 +29,7 @@ ASKED = "give what `python FLOW.py argo-workflows create --only-json` or `python
 @with_settings
 @click.argument("flow", metavar="FLOW.py[:NAME]")
 @click.option("--only-json", "old", metavar="OLD.json", required=True, help="What Metaflow's `create --only-json` printed; `-` is stdin.")
-@click.option("--target", callback=known_target, help="The target of both sides (default: the one that OLD.json is for).")
+@click.option("-t", "--target", callback=known_target, metavar="TARGET", help="The target of both sides; unset: the one that OLD.json is for.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to write the differences.")
 @with_report
 def compare_command(flow: str, old: str, target: str | None, form: str, output_format: str, color: str, **flags: Any) -> None:
@@ -44,7 +44,7 @@ def compare_command(flow: str, old: str, target: str | None, form: str, output_f
     engine = _engine(data, old, target)
     theirs, name = meaning_of(data, engine, old)
     sources = Source({**given(flags), "format": "asl"}, flags["settings"], flags["isolated"], flags["env"])
-    judged = judge(Wanted(wanted[0].path, wanted[0].flow, wanted[0].exact), sources, engine)
+    judged = judge(wanted[0], sources, engine)
     Talk(output_format, color, sys.stderr).report([judged])
     if judged.failed:
         raise click.exceptions.Exit(1)
@@ -66,7 +66,7 @@ def _read(path: str) -> Any:
     text = sys.stdin.buffer.read() if path == "-" else load(path)
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PathError(f"{shown(path)} is no JSON ({error}); {ASKED}") from error
 
 

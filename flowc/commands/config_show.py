@@ -39,8 +39,7 @@ def settings_text(sources: Source, folder: str, form: str, everything: bool) -> 
     settings, _ = sources.near(folder)
     told = origins(sources, folder)
     given = {**sources.from_file(folder), **sources.flags}
-    path = sources.settings_file(folder)
-    project = (config.project(text_of(path) or "", shown(path), sources.env) if path is not None else None) or config.Project()
+    _, project = sources.project(folder) or ("", config.Project())
     rows = {
         key: (plain(getattr(project, key.replace("-", "_"))), told.get(key, "default"))
         for key in config.PROJECT

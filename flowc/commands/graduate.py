@@ -13,8 +13,8 @@ import click
 
 from flowc.commands.files import Folder, PathError, expand, load, shown
 from flowc.commands.fix import difference
-from flowc.commands.graph_html import targets_of
 from flowc.commands.options import Source
+from flowc.commands.project import targets_of
 from flowc.commands.session import Judged, Talk, judge, judge_text, with_report
 from flowc.commands.writing import write_bytes
 from flowc.config import did_you_mean

@@ -73,8 +73,9 @@ def graph_command(flow: str, form: str, output: str | None, targets: tuple[str, 
         raise click.UsageError(f"{flow} holds the flows {', '.join(names)}; name one: {flow}:{names[0]}")
     if form == "html":
         from flowc.commands import graph_html
+        from flowc.commands.project import targets_of
 
-        wished = targets or graph_html.targets_of(sources, os.path.dirname(wanted[0].path))
+        wished = targets or targets_of(sources, os.path.dirname(wanted[0].path))
         text, verdicts = graph_html.page(wanted[0], sources, judged, wished)
         talk.report(_once(verdicts))
     else:

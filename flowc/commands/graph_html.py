@@ -6,10 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flowc import config
 from flowc.commands.config_show import origins
-from flowc.commands.files import shown
-from flowc.commands.options import text_of
 from flowc.commands.session import judge
 from flowc.report import html
 
@@ -19,14 +16,6 @@ if TYPE_CHECKING:
     from flowc.commands.files import Wanted
     from flowc.commands.options import Source
     from flowc.commands.session import Judged
-
-
-def targets_of(sources: Source, folder: str) -> tuple[str, ...]:
-    """The targets that the settings file names, else argo."""
-    path = sources.settings_file(folder)
-    text = None if path is None else text_of(path)
-    project = None if path is None or text is None else config.project(text, shown(path), sources.env)
-    return (project or config.Project()).targets
 
 
 def page(wanted: Wanted, sources: Source, checked: Judged, targets: Sequence[str]) -> tuple[str, list[Judged]]:

@@ -114,7 +114,12 @@ def _is_lock(found: Any) -> bool:
     if not isinstance(found, dict) or not isinstance(found.get("flows"), dict) or not _are_texts(found.get(PENDING, [])):
         return False
     entries = [*found["flows"].values()]
-    return all(isinstance(each, dict) and all(isinstance(each.get(key), dict) for key in ("read", "outputs")) for each in entries)
+    return all(isinstance(each, dict) and all(_is_table(each.get(key)) for key in ("read", "outputs")) for each in entries)
+
+
+def _is_table(found: Any) -> bool:
+    """Whether data is a table whose keys can be paths."""
+    return isinstance(found, dict) and not any("\0" in path for path in found)
 
 
 def _are_texts(found: Any) -> bool:

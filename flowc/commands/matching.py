@@ -25,7 +25,7 @@ def matching(pattern: str, root: str = "") -> list[str]:
     start = "/" if pattern.startswith("/") else ""
     parts = [part for part in pattern.split("/") if part not in ("", os.curdir)]
     found: set[str] = set()
-    pending, seen = [(start, 0)], {(start, 0)}
+    pending, seen = ([(start, 0)] if parts else []), {(start, 0)}
     while pending:
         here, at = pending.pop()
         for path, following, is_folder in _steps(root, here, parts, at):

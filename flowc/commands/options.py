@@ -165,6 +165,12 @@ class Source:
         relative = (full[len(root) :] if full.startswith(root) else os.path.relpath(full, root)).replace(os.sep, "/")
         return tuple(code for glob, codes in project.per_file_ignores.items() if fnmatch(relative, glob) for code in codes)
 
+    def project(self, folder: str) -> tuple[str, config.Project] | None:
+        """The settings file that counts for flows in that folder, and what it says of their repository; None where there is none."""
+        path = self.settings_file(folder)
+        project = None if path is None else _project(path, self.env)
+        return None if path is None or project is None else (path, project)
+
     def from_file(self, folder: str) -> dict[str, Any]:
         """What the settings file says, by field, paths as absolute ones; nothing where there is no file."""
         path = self.settings_file(folder)

@@ -10,8 +10,8 @@ from flowc import config
 from flowc.commands.digests import digest
 from flowc.commands.files import PathError, shown
 from flowc.commands.matching import matching
-from flowc.commands.options import text_of
 from flowc.config import Project, SettingsError
+from flowc.settings import Settings
 from flowc.target import exists as target_exists
 from flowc.target import names as target_names
 
@@ -50,24 +50,37 @@ class Repository:
             full = os.path.join(self.root, path)
             folder = os.path.dirname(full)
             if folder not in settings:
-                settings[folder] = repr({target: replace(self.sources, target=target).near(folder)[0] for target in self.project.targets})
+                near = {target: replace(self.sources, target=target).near(folder)[0] for target in self.project.targets}
+                settings[folder] = repr({target: _said(each) for target, each in near.items()})
             found[path] = digest(f"({settings[folder]}, {self.sources.ignored(full)!r})".encode())
         return found
 
 
+def _said(settings: Settings) -> dict[str, object]:
+    """The settings that are not as by default: a flowc with one more setting is no reason for other digests."""
+    default = Settings()
+    return {name: value for name in Settings.__slots__ if (value := getattr(settings, name)) != getattr(default, name)}
+
+
 def repository(sources: Source, folder: str = os.curdir) -> Repository:
     """The repository whose settings count in a folder; SettingsError where there is none, or its settings name no flows."""
-    path = sources.settings_file(folder)
-    text = None if path is None else text_of(path)
-    project = None if path is None or text is None else config.project(text, shown(path), sources.env)
-    if path is None or project is None or not project.flows:
-        where = shown(path) if path else "flowc.toml"
+    found = sources.project(folder)
+    if found is None or not found[1].flows:
+        where = shown(found[0]) if found else "flowc.toml"
         raise SettingsError(f'name a flow, or say in {where} which are compiled: flows = ["flows/**/*.py"]')
+    targets_of(sources, folder)
+    path, project = found
+    return Repository(os.path.dirname(os.path.abspath(path)), project, sources)
+
+
+def targets_of(sources: Source, folder: str) -> tuple[str, ...]:
+    """The targets that the settings of a folder name, else argo. SettingsError where there is no such target."""
+    path, project = sources.project(folder) or ("", Project())
     for name in project.targets:
         if not target_exists(name):
             hint = config.did_you_mean(name, target_names()) or f"; there are {', '.join(target_names())}"
             raise SettingsError(f"{shown(path)}: targets: there is no target {name!r}{hint}")
-    return Repository(os.path.dirname(os.path.abspath(path)), project, sources)
+    return project.targets
 
 
 def flows_of(sources: Source, folder: str = os.curdir) -> list[str]:

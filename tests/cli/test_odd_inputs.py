@@ -1,0 +1,51 @@
+"""Facts about inputs that nobody means: settings, locks and JSON that are odd are told as mistakes, never as a bug of flowc."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli.running import HELLO, flowc
+from cli.test_pre_commit import git
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A flow and settings in a repository of their own."""
+    (tmp_path / "hello.py").write_text(HELLO)
+    (tmp_path / "flowc.toml").write_text('flows = ["*.py"]\n')
+    git(tmp_path, "init", "-q")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", [("compile",), ("graph", "hello.py", "--format", "html"), ("graduate", "hello.py", "--retry", "2")])
+@pytest.mark.parametrize(("targets", "said"), [('["agro"]', "there is no target 'agro'; did you mean 'argo'?"), ("[]", "an empty list is for nothing")])
+def test_targets_that_are_none(here: Path, command: tuple[str, ...], targets: str, said: str) -> None:
+    """A target of the settings that there is not, and a list of none, are mistakes for every command that asks for targets."""
+    (here / "flowc.toml").write_text(f'flows = ["*.py"]\ntargets = {targets}\n')
+    assert said in flowc(*command, code=2).stderr
+
+
+@pytest.mark.parametrize("pattern", ["", ".", "/", "./"])
+def test_patterns_without_a_name(here: Path, pattern: str) -> None:
+    """A pattern that names nothing matches no file."""
+    (here / "flowc.toml").write_text(f'flows = ["{pattern}"]\n')
+    assert "no file matches" in flowc("check", code=2).stderr
+
+
+def test_a_lock_with_paths_that_are_none(here: Path) -> None:
+    """A null byte in a path of the lock makes it no lock."""
+    flowc("compile")
+    lock = here / "manifests" / "flowc.lock"
+    found = json.loads(lock.read_text())
+    found["flows"]["hello.py"]["outputs"]["a\0b"] = "x"
+    lock.write_text(json.dumps(found))
+    assert "is no lock of flowc" in flowc("compile", code=2).stderr
+
+
+def test_json_that_is_too_deep(here: Path) -> None:
+    """What is nested too deeply for JSON's reader is no output of Metaflow's."""
+    (here / "old.json").write_text("[" * 200_000)
+    assert "old.json is no JSON" in flowc("compare", "--only-json", "old.json", "hello.py", code=2).stderr
