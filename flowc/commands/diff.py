@@ -18,6 +18,7 @@ from flowc.commands.files import PathError, Wanted, expand, shown
 from flowc.commands.options import Command, Source, given, with_settings
 from flowc.commands.project import flows_of
 from flowc.commands.session import judge
+from flowc.config import SettingsError
 from flowc.frontend.classes import NO_FLOW
 from flowc.meaning import Change, changes, meaning, plain
 from flowc.report.changes import FORMATS, render
@@ -116,16 +117,35 @@ def _at_revision(paths: Sequence[str], now: Source, revision: str, folder: str, 
     hint = "; this clone is shallow: fetch all of it (fetch-depth: 0 on GitHub, GIT_DEPTH: 0 on GitLab)" if cut else ""
     commit = _git(*asked, wrong=f"there is no revision {revision!r}{hint}").decode().strip()
     with tarfile.open(fileobj=io.BytesIO(_git("-C", top, "archive", "--format=tar", commit))) as tree:
-        tree.extractall(folder, filter="data")
+        tree.extractall(folder, filter=_inside)  # noqa: S202 - the filter is tarfile's for data, less the links that it refuses
     os.mkdir(os.path.join(folder, ".git"))  # settings are looked for up to the repository's root
     here = os.path.relpath(os.path.realpath(os.curdir), os.path.realpath(top))
     base = os.path.normpath(os.path.join(folder, here))
-    then = replace(now, file=os.path.join(base, now.file) if now.file and not os.path.isabs(now.file) else now.file)
-    if named:
-        files = [path for each in paths if os.path.isfile(path := os.path.join(base, os.path.relpath(each)))]
-    else:
-        files = flows_of(then, base) if os.path.isdir(base) else []
-    return _meanings(files, then, base, lenient=True)
+    then = replace(now, file=now.file and _then(now.file, top, folder))
+    try:
+        if named:
+            files = [path for each in paths if os.path.isfile(path := os.path.join(base, os.path.relpath(each)))]
+        else:
+            files = flows_of(then, base) if os.path.isdir(base) else []
+        return _meanings(files, then, base, lenient=True)
+    except (PathError, SettingsError) as error:
+        # as where a change brings flowc, an environment or the first flow of a folder
+        print(f"flowc: all flows are new: at {revision}, {str(error).replace(os.path.join(folder, ''), '')}", file=sys.stderr)
+        return {}
+
+
+def _then(file: str, top: str, folder: str) -> str:
+    """Where the settings file stands in the copy of the repository's tree; itself where it is not in the repository."""
+    inside = os.path.relpath(os.path.realpath(file), os.path.realpath(top))
+    return file if inside.split(os.sep)[0] == os.pardir else os.path.join(folder, inside)
+
+
+def _inside(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+    """The member as it may stand in the folder; None for a link that leads out of it, where a flow reads nothing."""
+    try:
+        return tarfile.data_filter(member, folder)
+    except tarfile.FilterError:
+        return None
 
 
 def _git(*arguments: str, wrong: str = "") -> bytes:

@@ -103,6 +103,30 @@ def test_a_flow_that_moves_to_another_file(repository: Path) -> None:
     assert "- flow removed" in flowc("diff", code=1).stdout
 
 
+def test_the_change_that_brings_settings(repository: Path) -> None:
+    """Where the revision has no settings file, no such environment, or no file that its globs match, all flows are new, and it is said why."""
+    git(repository, "mv", "flowc.toml", "other.toml")
+    git(repository, "commit", "-q", "-m", "two")
+    text = (repository / "other.toml").read_text()
+    for name, new, arguments, why in (
+        ("flowc.toml", text, [], "name a flow, or say in flowc.toml which are compiled"),
+        ("flowc.toml", text, ["--env", "prod"], "there is no environment 'prod': no settings file was found"),
+        ("other.toml", text + "[env.test]\n", ["--settings", "other.toml", "--env", "test"], "other.toml: there is no environment 'test'"),
+    ):
+        (repository / name).write_text(new)
+        done = flowc("diff", "--against", "HEAD", *arguments, code=1)
+        assert done.stdout == "flows/hello.py:HelloFlow\n  + new flow\n"
+        assert done.stderr.startswith(f"flowc: all flows are new: at HEAD, {why}")
+        (repository / name).unlink()
+
+
+def test_settings_by_an_absolute_path(repository: Path) -> None:
+    """The file is that of the revision, however it is named."""
+    (repository / "flows" / "hello.py").write_text(FLOW.replace("default=1", "default=2"))
+    for name in ("flowc.toml", str(repository / "flowc.toml")):
+        assert "parameter size: default 1 → 2" in flowc("diff", "--settings", name, code=1).stdout
+
+
 def test_a_shallow_clone(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a revision was not fetched, the remedy is told."""
     git(repository, "commit", "-q", "--allow-empty", "-m", "two")
