@@ -133,7 +133,7 @@ def check(flow: Flow, settings: Settings) -> list[Diagnostic]:
     if settings.events_namespace and not settings.namespace:
         missing.append("namespace")
     if missing:
-        text = f"@{decorator.name} needs to know the cluster's Argo Events: {', '.join(missing)}"
+        text = f"@{decorator.name} needs to know the cluster's Argo Events: {', '.join(missing).replace('_', '-')}"
         found.append(Diagnostic(NOT_CONFIGURED, text, decorator.span, help="set them as flags or in [tool.flowc]"))
     return found
 

@@ -173,3 +173,10 @@ def test_refused(decorator: str, code: str) -> None:
     """What Metaflow's Argo compiler refuses, and what would break a Sensor, is a diagnostic."""
     flow = reading(text_of(decorator)).flows[0]
     assert [d.code.id for d in events.check(flow, Settings(**CONFIGURED))] == [code]
+
+
+def test_what_is_missing_has_the_names_of_settings() -> None:
+    """The settings are named as a file has them, so that they can be copied."""
+    flow = reading(text_of("@trigger(event='a')")).flows[0]
+    told = [d.message for d in events.check(flow, Settings(events_event="e")) if d.code.id == "FC430"]
+    assert told == ["@trigger needs to know the cluster's Argo Events: events-event-source, events-service-account"]
