@@ -46,7 +46,7 @@ demo: .make/wheel ## Compile an example flow for every target and show what was 
 	@for target in $$($(BIN)/flowc targets | sed -n "s/^\([a-z-]*\): .*/\1/p"); do \
 	  echo "\$$ flowc compile $(EXAMPLE) --target $$target --out-dir demo/$$target"; \
 	  $(BIN)/flowc compile $(EXAMPLE) --target "$$target" --out-dir "demo/$$target"; \
-	  for file in demo/"$$target"/*; do echo "--- $$file"; cat "$$file"; done; \
+	  for file in demo/"$$target"/*.yaml; do echo "--- $$file, $$(wc -l < "$$file") lines:"; sed 40q "$$file" | cut -c 1-160; done; \
 	done
 
 .PHONY: check
