@@ -87,7 +87,7 @@ def meaning_of(data: Any, engine: str, path: str) -> tuple[Reading, str | None]:
 
     try:
         reading = argo.read([data]) if engine == "argo" else step_functions.read(data, {})
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+    except (LookupError, StopIteration, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
         raise PathError(f"{shown(path)} is not as Metaflow writes it ({type(error).__name__}: {error}); {ASKED}") from error
     return reading, reading.flow.get("flow")
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowc.comparison import pods
 from flowc.comparison.argo_dag import Order
 from flowc.comparison.argo_hooks import read_hooks
 from flowc.comparison.records import UNKNOWN, Reading, merged, rows, table, without_nulls
 
+if TYPE_CHECKING:
+    from flowc.comparison.tasks import Task
+
 SERVERS_OWN = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink")
 """Fields that an API server adds to what was applied."""
 PLACEHOLDER = "__PLACEHOLDER_PRODUCTION_TOKEN__"
 EVENT = "auto-set by metaflow. safe to ignore."
-IDENTITY = ("metaflow/project_name", "metaflow/branch_name")
 BOOKKEEPING = re.compile(
     r"metaflow/(owner|user|flow_name|deployment_timestamp|run_id|dag|parameters|cron|tags|triggers|sensor_name|sensor_namespace"
     r"|notify_on_(error|success)|production_token|project_name|branch_name|project_flow_name)|workflows\.argoproj\.io/(title|description)"
@@ -165,8 +168,6 @@ def _templates(spec: dict[str, Any], templates: dict[str, dict[str, Any]], readi
     for name, template in templates.items():
         if name not in seen:
             reading.leave(template, f"spec.templates[{name}]")
-    if "(unknown)" in reading.steps:
-        del reading.steps["(unknown)"]
 
 
 def _pod_step(template: dict[str, Any], spec: Mapping[str, Any], reading: Reading) -> str | None:
@@ -176,7 +177,7 @@ def _pod_step(template: dict[str, Any], spec: Mapping[str, Any], reading: Readin
     if step is None or str(step).startswith("_hook_"):
         return None
     path = f"steps.{step}"
-    template = json.loads(json.dumps(template))
+    template = copy.deepcopy(template)
     for each in rows(table(template.pop("outputs", None)).get("parameters")):
         if each.get("name") not in OUTPUTS:
             reading.leave(each, f"{path}.outputs")
@@ -200,7 +201,7 @@ def _pod_step(template: dict[str, Any], spec: Mapping[str, Any], reading: Readin
     return str(step)
 
 
-def _known(ran: Any, path: str, reading: Reading) -> None:
+def _known(ran: Task | None, path: str, reading: Reading) -> None:
     """What a command that neither compiler writes leaves unknown; else how pods start, which differs by design."""
     if ran is None:
         reading.leave("a command that is neither Metaflow's nor flowc's", f"{path}.container.command")

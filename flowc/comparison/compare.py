@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowc.comparison.conditions import cases, settled, told
-from flowc.comparison.records import UNKNOWN, Reading
+from flowc.comparison.records import EVERY, UNKNOWN, Reading
 from flowc.comparison.suggest import Suggestion, suggest
 from flowc.meaning import Change
 from flowc.settings import Settings
 
-EVERY = "every step"
 OF_STEP = re.compile(r"(steps|states)\.(\w+)\.(.*)", re.DOTALL)
 SECRET = re.compile(r"(?i)token|secret|passw|api_?key|access_?key|private|credential|webhook|headers|(?<![a-z])auth(?!or)")
 OPEN = ("secrets", "image_pull_secrets", "production_token", "METAFLOW_ARGO_EVENTS_WEBHOOK_URL")
@@ -56,23 +55,23 @@ def compare(old: Reading, new: Reading, settings: Settings) -> Comparison:
     """What the two mean, held against each other. `settings` are those of the new."""
     one, two = _facts(old, new)
     found = _gathered(list(differences(one, two)), old, new)
-    left = [*_left(old, new, sorted(old.steps)), *(f"{path} (flowc's)" for path in _left(new, old, sorted(new.steps)))]
+    left = [*_left(old, new), *(f"{path} (flowc's)" for path in _left(new, old))]
     suggestion = suggest(found, settings, old, new, {id(change): masked(change).before != change.before for change in found})
     by_design, absent = (tuple(dict.fromkeys(sentences)) for sentences in (_by_design(old, new), _absent(old, new)))
     return Comparison(tuple(map(masked, found)), suggestion, by_design, absent, tuple(left))
 
 
-def _left(reading: Reading, other: Reading, steps: list[str]) -> Iterator[str]:
+def _left(reading: Reading, other: Reading) -> Iterator[str]:
     """The paths that were not read, where the other side has not the same there; one that each step has is said once."""
     of_steps: dict[str, list[str]] = {}
     for path, value in reading.unread.items():
         if path in other.unread and other.unread[path] == value:
             continue
         match = OF_STEP.fullmatch(path)
-        key = f"{match[1]}.*.{match[3]}" if match and match[2] in steps else path
+        key = f"{match[1]}.*.{match[3]}" if match and match[2] in reading.steps else path
         of_steps.setdefault(key, []).append(path)
     for key, paths in of_steps.items():
-        yield from [key] if len(paths) == len(steps) > 1 else paths
+        yield from [key] if len(paths) == len(reading.steps) > 1 else paths
 
 
 def _facts(old: Reading, new: Reading) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -129,8 +128,10 @@ def _gathered(found: list[Change], old: Reading, new: Reading) -> list[Change]:
 
 
 def is_secret(change: Change) -> bool:
-    """Whether the names that lead to a value say that it is secret."""
-    return change.path[-1] not in OPEN and any(SECRET.search(name) for name in change.path[1:])
+    """Whether the names that lead to a value say that it is secret. A step or hook may be called anything (`tokenize`)."""
+    names = change.path[2 if change.path[0] in ("steps", "hooks") else 1 :]
+    users_own = change.path[0] == "parameters" or "config_values" in names
+    return any(SECRET.search(name) for name in names) and (users_own or names[-1] not in OPEN)
 
 
 def masked(change: Change) -> Change:
@@ -144,10 +145,15 @@ def masked(change: Change) -> Change:
 def _masked(value: Any) -> Any:
     if isinstance(value, Mapping):
         known = {key: item for key, item in value.items() if item is not UNKNOWN}
-        return {key: HIDDEN if SECRET.search(str(key)) and isinstance(item, str) else _masked(item) for key, item in known.items()}
+        return {key: HIDDEN if _hides(str(key), item) else _masked(item) for key, item in known.items()}
     if isinstance(value, (list, tuple)):
         return [_masked(item) for item in value]
     return USERINFO.sub("://(hidden)@", value) if isinstance(value, str) else value
+
+
+def _hides(name: str, value: Any) -> bool:
+    """Whether what stands under a name is secret; what is empty is none, and of OPEN only a text can be one."""
+    return bool(value) and SECRET.search(name) is not None and (isinstance(value, str) or name not in OPEN)
 
 
 def _by_design(old: Reading, new: Reading) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from flowc.comparison import tasks
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SUFFIXES: dict[str, Decimal | int] = {"m": Decimal("0.001"), "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 SUFFIXES |= {f"{name}i": 2 ** (10 * (i + 1)) for i, name in enumerate("KMGTP")}
+LONGEST = 24
+"""Digits of an amount; more, as in `1e999999`, are no amount, and nothing to write out."""
 ASKED = {"cpu": "cpu", "memory": "memory", "ephemeral-storage": "disk"}
 OUT, CODE = "/mnt/out", "/flowc"
 """Where both compilers' pods leave results for Argo; where flowc's find their code."""
@@ -72,14 +74,14 @@ def quantity(name: str, amount: Any) -> str:
     match = re.fullmatch(r"([0-9.]+(?:e[0-9]+)?)([a-zA-Z]*)", str(amount))
     try:
         number = Decimal(match[1]) * (SUFFIXES[match[2]] if match[2] else 1) if match else None
-    except (InvalidOperation, KeyError):
-        number = None
-    if number is None:
+        if number is None or number.adjusted() > LONGEST:
+            return str(amount)
+        if name in ("memory", "ephemeral-storage"):
+            for size, unit in ((10**6, "MB"), (2**20, "MiB")):
+                if number % size == 0:
+                    return f"{_plain(number / size)} {unit}"
+    except (ArithmeticError, KeyError):
         return str(amount)
-    if name in ("memory", "ephemeral-storage"):
-        for size, unit in ((10**6, "MB"), (2**20, "MiB")):
-            if number % size == 0:
-                return f"{_plain(number / size)} {unit}"
     return _plain(number)
 
 

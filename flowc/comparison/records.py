@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from flowc.comparison.conditions import Condition
 
 
+EVERY = "every step"
+"""Where a Change begins that all steps have alike."""
 CODE = "The code: Metaflow's output names a package in the datastore ({code}); whether it is the code of this flow was not compared."
 
 

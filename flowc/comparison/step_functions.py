@@ -105,11 +105,15 @@ def _task_of(
     return tasks.task([str(word) for word in command], [], env, "as the deployment says"), env, container
 
 
+def _parameters(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What a task is given: `Parameters` in JSONPath, `Arguments` in JSONata."""
+    return table(state.get("Parameters") or state.get("Arguments"))
+
+
 def _step_of(state: Mapping[str, Any], definitions: Mapping[str, Mapping[str, Any]]) -> str | None:
     if state.get("Resource") != SUBMIT or state.get("Type") != "Task":
         return None
-    parameters = table(state.get("Parameters") or state.get("Arguments"))
-    ran, _, _ = _task_of(parameters, definitions)
+    ran, _, _ = _task_of(_parameters(state), definitions)
     if ran is None or "--hook=" in ran.unread:
         return None
     return ran.step
@@ -117,7 +121,7 @@ def _step_of(state: Mapping[str, Any], definitions: Mapping[str, Mapping[str, An
 
 def _job(step: str, state: Mapping[str, Any], definitions: Mapping[str, Mapping[str, Any]], reading: Reading) -> None:
     """The facts of a step's job."""
-    path, parameters = f"states.{step}", dict(table(state.get("Parameters")))
+    path, parameters = f"states.{step}", dict(_parameters(state))
     ran, env, container = _task_of(parameters, definitions)
     assert ran is not None, "a state is a step's by its task"
     overrides = dict(table(parameters.pop("ContainerOverrides", None)))
@@ -147,7 +151,7 @@ def _job(step: str, state: Mapping[str, Any], definitions: Mapping[str, Mapping[
     reading.leave({key: value for key, value in parameters.items() if key not in (*JOB, "PropagateTags")}, path)
     throttled = [each for each in rows(state.get("Retry")) if all(str(error).startswith("Batch.") for error in each.get("ErrorEquals", ()))]
     reading.leave([each for each in rows(state.get("Retry")) if each not in throttled], f"{path}.Retry")
-    known = ("Type", "Resource", "Parameters", "Retry", "Next", "End", "OutputPath", "ResultPath", "ResultSelector", "Comment")
+    known = ("Type", "Resource", "Parameters", "Arguments", "Retry", "Next", "End", "OutputPath", "ResultPath", "ResultSelector", "Comment")
     reading.leave({key: value for key, value in state.items() if key not in known}, path)
 
 
@@ -177,7 +181,7 @@ def _between(name: str, state: Mapping[str, Any], reading: Reading) -> None:
     """What states between steps do beside leading on."""
     resource = str(state.get("Resource", ""))
     if resource == SUBMIT:
-        command = table(table(state.get("Parameters")).get("ContainerOverrides")).get("Command") or []
+        command = table(_parameters(state).get("ContainerOverrides")).get("Command") or []
         if "--hook" in command:
             after = next(i for i, word in enumerate(command) if "FLOWC_ARCHIVE" in word)
             reading.hooks[name] = {"function": command[after + 1]}

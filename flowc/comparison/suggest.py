@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flowc.comparison.records import EVERY
 from flowc.config import BY_KEY
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def suggest(found: Sequence[Change], settings: Settings, old: Reading, new: Read
     common = {name: facts for name, facts in new.steps.items() if name in old.steps}
     named = new.flow.get("project") is not None
     for change in found:
-        if change.path[0] == "flow" and not (named and change.path[1] in ("name", "title")):
+        if change.path[0] == "flow" and secret.get(id(change)) and change.path[1] in OF_FLOW:
+            remarks.append(f"{change.path[1]} holds what looks secret, so it is no setting here")
+        elif change.path[0] == "flow" and not (named and change.path[1] in ("name", "title")):
             values |= _of_flow(change)
         elif change.path[0] == "hooks":
             values |= _of_hooks(change)
@@ -80,7 +83,7 @@ def suggest(found: Sequence[Change], settings: Settings, old: Reading, new: Read
 
 def _missing(changes: Sequence[Change], steps: Mapping[str, Any]) -> list[str]:
     """The items that all steps lack alike; none where only some do, since the setting is for all."""
-    if changes[0].path[0] != "every step" and len(changes) < len(steps):
+    if changes[0].path[0] != EVERY and len(changes) < len(steps):
         return []
     lacks = [[item for item in change.before or [] if item not in (change.after or [])] for change in changes]
     return lacks[0] if all(each == lacks[0] for each in lacks) else []
@@ -96,7 +99,7 @@ def _decides(fact: str, name: str, changes: Sequence[Change], settings: Settings
 
 def _reaches_others(fact: str, name: str, changes: Sequence[Change], steps: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether the setting would change steps, too, that are right now: those that have no value of their own."""
-    if any(change.path[0] == "every step" for change in changes):
+    if any(change.path[0] == EVERY for change in changes):
         return False
     others = [facts for step, facts in steps.items() if step not in {change.path[1] for change in changes}]
     values = [(facts.get(fact) or {}).get(name) if name else facts.get(fact) for facts in others]
@@ -107,7 +110,7 @@ def _of_steps(found: Sequence[Change]) -> dict[tuple[str, str], list[Change]]:
     """The changes of steps that a setting can decide, by fact and the name in it."""
     grouped: dict[tuple[str, str], list[Change]] = {}
     for change in found:
-        rest = change.path[1:] if change.path[0] == "every step" else change.path[2:] if change.path[0] == "steps" else ()
+        rest = change.path[1:] if change.path[0] == EVERY else change.path[2:] if change.path[0] == "steps" else ()
         if rest and (rest[0] in OF_STEPS or rest[0] in SIDECARS):
             grouped.setdefault((rest[0], rest[1] if len(rest) > 1 else ""), []).append(change)
     return grouped

@@ -15,6 +15,8 @@ from compare.made import ARGO, STATES
 from flowc.commands import compare as command
 from flowc.commands.files import PathError
 from flowc.comparison.compare import compare
+from flowc.comparison.pods import quantity
+from flowc.comparison.step_functions_states import SUBMIT
 from flowc.report.comparison import render
 
 JUNK = (
@@ -65,3 +67,35 @@ def test_damaged_output(name: str, engine: str, metaflow: made.Metaflow) -> None
         assert render(found, "old → new", "markdown")
     assert read > 30
     assert all("--only-json" in message for message in refused)
+
+
+COMMAND = ["bash", "-c", "x && (python f.py --quiet step start --run-id 1) 1>> >(x)"]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"ContainerOverrides": {"Command": ["--hook"]}},
+        {"ContainerOverrides": {"Command": ["--hook", "FLOWC_ARCHIVE"]}},
+        {"ContainerOverrides": {"Command": COMMAND}, "RetryStrategy": {"Attempts": float("inf")}},
+    ],
+)
+def test_jobs_that_nobody_writes(parameters: Any) -> None:
+    """A job without what its command promises, and a number without an end, are no output of Metaflow's."""
+    state = {"Type": "Task", "Resource": SUBMIT, "Parameters": parameters, "End": True}
+    with pytest.raises(PathError, match="is not as Metaflow writes it"):
+        command.meaning_of({"StartAt": "a", "States": {"a": state}}, STATES, "old.json")
+
+
+def test_a_state_that_says_it_in_jsonata() -> None:
+    """`Arguments` are read as `Parameters` are."""
+    state = {"Type": "Task", "Resource": SUBMIT, "Arguments": {"ContainerOverrides": {"Command": COMMAND}}, "End": True}
+    read, _ = command.meaning_of({"StartAt": "a", "States": {"a": state}}, STATES, "old.json")
+    assert list(read.steps) == ["start"]
+    assert not read.unread
+
+
+@pytest.mark.parametrize("amount", ["1e40", "1e999999", "9" * 40 + "G", "1e99999999999999999999"])
+def test_amounts_without_measure(amount: str) -> None:
+    """What is far too large for an amount stands as it is written."""
+    assert quantity("memory", amount) == amount

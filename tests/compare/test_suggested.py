@@ -9,7 +9,8 @@ from compare import flows, made
 from compare.made import ARGO, STATES
 
 from flowc import config
-from flowc.comparison.compare import Comparison
+from flowc.comparison.compare import Comparison, masked
+from flowc.meaning import Change
 from flowc.report.comparison import render
 
 BASES: dict[str, dict[str, Any]] = {ARGO: {"datastore": None, "datastore_root": None, "namespace": None}, STATES: {"use_distributed_map": True}}
@@ -93,6 +94,37 @@ def test_addresses_with_passwords(metaflow: made.Metaflow) -> None:
     assert made.told(found)["every step metadata"] == ("service@http://(hidden)@metadata:8080", "local")
     assert made.told(found)["every step env PROXY"] == ("http://(hidden)@proxy", None)
     assert len(found.suggestion.remarks) == 2
+    assert all("hunter2" not in render(found, "old → new", form) for form in ("text", "markdown", "json"))
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "hidden"),
+    [
+        (("steps", "tokenize", "image"), "a:1", "a:1"),
+        (("steps", "tokenize", "env", "API_TOKEN"), "hunter2", "(hidden)"),
+        (("steps", "start", "secrets"), ["name"], ["name"]),
+        (("steps", "start", "config_values", "db", "secrets"), "hunter2", "(hidden)"),
+        (("parameters", "secrets"), {"default": "hunter2"}, "(hidden)"),
+        (("hooks", "on_auth", "image"), "a:1", "a:1"),
+        (
+            ("steps", "start"),
+            {"secrets": ["name"], "env": {"API_TOKEN": "hunter2"}, "config_values": {"tokens": ["hunter2"], "secrets": "hunter2"}},
+            {"secrets": ["name"], "env": {"API_TOKEN": "(hidden)"}, "config_values": {"tokens": "(hidden)", "secrets": "(hidden)"}},
+        ),
+    ],
+)
+def test_what_is_hidden(path: tuple[str, ...], before: Any, hidden: Any) -> None:
+    """Values are hidden by the names that lead to them, but for names of steps and hooks; names of Secrets are no secrets."""
+    assert masked(Change(path, before, None)).before == hidden
+
+
+def test_a_description_with_a_password(metaflow: made.Metaflow) -> None:
+    """What is hidden among the changes is no value of a setting of the whole either."""
+    old = metaflow.only_json(flows.PLAIN, ARGO)
+    old["metadata"]["annotations"]["workflows.argoproj.io/description"] = "see http://me:hunter2@wiki"
+    old["metadata"]["annotations"].setdefault("workflows.argoproj.io/title", "Plain")
+    found = made.compared(old, flows.PLAIN)
+    assert "description holds what looks secret, so it is no setting here" in found.suggestion.remarks
     assert all("hunter2" not in render(found, "old → new", form) for form in ("text", "markdown", "json"))
 
 
