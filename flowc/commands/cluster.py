@@ -6,19 +6,16 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowc.commands.files import expand
 from flowc.commands.options import Source, given
-from flowc.commands.session import Talk, judge
+from flowc.commands.session import Talk, judge, one_file, one_flow
 from flowc.report import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from flowc.ir import Flow
     from flowc.run.apply import Cluster, Outcome
     from flowc.settings import Settings
 
@@ -37,26 +34,15 @@ def deployed(argument: str, target: str, flags: Mapping[str, Any]) -> tuple[list
 
     if not load(target).kubernetes:
         raise click.UsageError(f"what {target} makes is not for a Kubernetes cluster")
-    wanted = expand(argument)
-    if len(wanted) != 1:
-        raise click.UsageError(f"{argument} names {len(wanted)} files; name one flow")
+    wanted = one_file(argument, "name one flow")
     sources = Source(given(flags), flags["settings"], flags["isolated"], flags["env"], target)
-    judged = judge(wanted[0], sources, target, _only_one(argument))
+    judged = judge(wanted, sources, target, partial(one_flow, argument))
     Talk(flags["output_format"], flags["color"], sys.stderr).report([judged])
     if judged.failed:
         raise click.exceptions.Exit(1)
-    settings, _ = sources.near(os.path.dirname(wanted[0].path))
+    settings, _ = sources.near(os.path.dirname(wanted.path))
     name = workflow_name(judged.checked.flows[0][0], settings)
     return [artifact.object for artifact in judged.compiled[0].artifacts], name, settings
-
-
-def _only_one(argument: str) -> Callable[[Sequence[Flow]], None]:
-    def accept(flows: Sequence[Flow]) -> None:
-        if len(flows) > 1:
-            names = [flow.name for flow in flows]
-            raise click.UsageError(f"{argument} holds the flows {', '.join(names)}; name one: {argument}:{names[0]}")
-
-    return accept
 
 
 @contextlib.contextmanager

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowc.commands.files import PathError, expand, load, shown
+from flowc.commands.files import PathError, load, shown
 from flowc.commands.options import Command, Source, given, known_target, with_settings
-from flowc.commands.session import Talk, judge, with_report
+from flowc.commands.session import Talk, judge, one_file, with_report
 from flowc.report.changes import FORMATS
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ ASKED = "give what `python FLOW.py argo-workflows create --only-json` or `python
 @with_settings
 @click.argument("flow", metavar="FLOW.py[:NAME]")
 @click.option("--only-json", "old", metavar="OLD.json", required=True, help="What Metaflow's `create --only-json` printed; `-` is stdin.")
-@click.option("-t", "--target", callback=known_target, metavar="TARGET", help="The target of both sides; unset: the one that OLD.json is for.")
+@click.option("-t", "--target", callback=known_target, metavar="TARGET", help="The target of both sides; unset: that of OLD.json.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to write the differences.")
 @with_report
 def compare_command(flow: str, old: str, target: str | None, form: str, output_format: str, color: str, **flags: Any) -> None:
@@ -37,14 +37,12 @@ def compare_command(flow: str, old: str, target: str | None, form: str, output_f
     secrets, retries, limits, parameters, schedule. What differs by design is listed apart, and so is what flowc knows no meaning of.
     Exit code 0 where both mean the same, 1 where something differs or was not compared.
     """
-    wanted = expand(flow)
-    if len(wanted) != 1:
-        raise click.UsageError(f"{flow} names {len(wanted)} files; compare takes one flow")
+    wanted = one_file(flow, "compare takes one flow")
     data = _read(old)
     engine = _engine(data, old, target)
     theirs, name = meaning_of(data, engine, old)
     sources = Source({**given(flags), "format": "asl"}, flags["settings"], flags["isolated"], flags["env"])
-    judged = judge(wanted[0], sources, engine)
+    judged = judge(wanted, sources, engine)
     Talk(output_format, color, sys.stderr).report([judged])
     if judged.failed:
         raise click.exceptions.Exit(1)
@@ -52,7 +50,7 @@ def compare_command(flow: str, old: str, target: str | None, form: str, output_f
     from flowc.comparison.compare import compare
     from flowc.report.comparison import render
 
-    settings, _ = replace(sources, target=engine).near(os.path.dirname(wanted[0].path))
+    settings, _ = replace(sources, target=engine).near(os.path.dirname(wanted.path))
     chosen = judged.checked.flows[place][0]
     ours = _ours(engine, [artifact.object for artifact in judged.compiled[place].artifacts], chosen)
     found = compare(theirs, ours, settings)

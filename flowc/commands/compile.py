@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowc.commands.files import expand, shown
+from flowc.commands.files import shown
 from flowc.commands.options import Command, Source, given, known_target, with_settings
 from flowc.commands.outputs import into
-from flowc.commands.session import Talk, judge, refuse_drift, with_report
+from flowc.commands.session import Talk, judge, one_file, one_flow, refuse_drift, with_report
 from flowc.commands.writing import alone, drift, make_folder, write
 from flowc.config import did_you_mean
 from flowc.deployment.names import workflow_name
@@ -94,14 +94,12 @@ def _folder(folder: str, owner: str, artifacts: Sequence[Artifact], *, kubernete
 
 def _compiled(flow: str, target: str, sources: Source, talk: Talk) -> tuple[str, Sequence[Artifact]]:
     """The name under which the flow is deployed, and its manifests."""
-    wanted = expand(flow)
-    if len(wanted) != 1:
-        raise click.UsageError(f"{flow} names {len(wanted)} files; compile takes one flow, or none for the repository's")
-    judged = judge(wanted[0], sources, target, _only_one(flow, sources.flags))
+    wanted = one_file(flow, "compile takes one flow, or none for the repository's")
+    judged = judge(wanted, sources, target, _only_one(flow, sources.flags))
     talk.report([judged])
     if judged.failed:
         raise click.exceptions.Exit(1)
-    settings, _ = replace(sources, target=target).near(os.path.dirname(wanted[0].path))
+    settings, _ = replace(sources, target=target).near(os.path.dirname(wanted.path))
     return workflow_name(judged.checked.flows[0][0], settings), judged.compiled[0].artifacts
 
 
@@ -109,12 +107,10 @@ def _only_one(argument: str, chosen: Mapping[str, Any]) -> Any:
     """Accepts one flow that has every config which the command line names; those of a settings file may be for other flows."""
 
     def accept(flows: Sequence[Flow]) -> None:
-        if len(flows) > 1:
-            names = [flow.name for flow in flows]
-            raise click.UsageError(f"{argument} holds the flows {', '.join(names)}; name one: {argument}:{names[0]}")
-        known = [config.name for config in flows[0].configs]
+        flow = one_flow(argument, flows)
+        known = [config.name for config in flow.configs]
         for name in (*chosen.get("configs", ()), *chosen.get("config_files", ())):
             if name not in known:
-                raise click.UsageError(f"{flows[0].name} has no config {name!r}{did_you_mean(name, known)}")
+                raise click.UsageError(f"{flow.name} has no config {name!r}{did_you_mean(name, known)}")
 
     return accept

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowc.commands.files import Folder, PathError, expand, load, shown
+from flowc.commands.files import Folder, PathError, load, shown
 from flowc.commands.fix import difference
 from flowc.commands.options import Source
 from flowc.commands.project import targets_of
-from flowc.commands.session import Judged, Talk, judge, judge_text, with_report
+from flowc.commands.session import Judged, Talk, judge, judge_text, one_file, one_flow, with_report
 from flowc.commands.writing import write_bytes
 from flowc.config import did_you_mean
 from flowc.diagnostics import has_errors
@@ -64,11 +64,9 @@ def graduate_command(flow: str, steps: tuple[str, ...], show: bool, output_forma
 
     What stands there already is changed, the rest of the file stays as it is. A change that would make the flow wrong is not written.
     """
-    wanted = expand(flow)
-    if len(wanted) != 1:
-        raise click.UsageError(f"{flow} names {len(wanted)} files; graduate takes one flow")
-    path, sources, talk = wanted[0].path, Source({}), Talk(output_format, color, sys.stderr)
-    read = _the_flow(flow, judge(wanted[0], sources), talk)
+    wanted = one_file(flow, "graduate takes one flow")
+    path, sources, talk = wanted.path, Source({}), Talk(output_format, color, sys.stderr)
+    read = _the_flow(flow, judge(wanted, sources), talk)
     for step in steps:
         if step not in read.steps:
             raise click.UsageError(f"{read.name} has no step {step!r}{did_you_mean(step, read.steps)}")
@@ -108,10 +106,7 @@ def _accepted(judged: Judged, talk: Talk) -> None:
 
 def _the_flow(argument: str, judged: Judged, talk: Talk) -> Flow:
     _accepted(judged, talk)
-    names = [flow.name for flow, _ in judged.checked.flows]
-    if len(names) != 1:
-        raise click.UsageError(f"{argument} holds the flows {', '.join(names)}; name one: {argument}:{names[0]}")
-    return judged.checked.flows[0][0]
+    return one_flow(argument, [flow for flow, _ in judged.checked.flows])
 
 
 def _wanted(needs: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowc.commands.files import expand
-from flowc.commands.options import Command, Source, given, known_target, with_settings
-from flowc.commands.session import Talk, judge, with_report
+from flowc.commands.options import Command, Source, given, known_targets, with_settings
+from flowc.commands.session import Talk, judge, one_file, one_flow, with_report
 from flowc.graph import Graph, Node, as_json
 
 if TYPE_CHECKING:
@@ -21,12 +20,6 @@ if TYPE_CHECKING:
     from flowc.commands.session import Judged
     from flowc.diagnostics import Diagnostic
     from flowc.ir import Flow
-
-
-def _known_targets(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    for name in value:
-        known_target(ctx, param, name)
-    return tuple(dict.fromkeys(value))
 
 
 @click.command("graph", cls=Command, short_help="Print a flow's graph.")
@@ -46,7 +39,7 @@ def _known_targets(ctx: click.Context, param: click.Parameter, value: tuple[str,
     "--target",
     "targets",
     multiple=True,
-    callback=_known_targets,
+    callback=known_targets,
     metavar="TARGET",
     help="Whose manifest the page of html shows; unset: those of the settings file, else argo. Repeatable.",
 )
@@ -58,25 +51,21 @@ def graph_command(flow: str, form: str, output: str | None, targets: tuple[str, 
     """
     if targets and form != "html":
         raise click.UsageError(f"--target is for --format html; a graph as {form} is the same for all targets")
-    wanted = expand(flow)
-    if len(wanted) != 1:
-        raise click.UsageError(f"{flow} names {len(wanted)} files; graph takes one flow")
+    wanted = one_file(flow, "graph takes one flow")
     sources = Source(given(flags), flags["settings"], flags["isolated"], flags["env"])
     talk = Talk(output_format, color, sys.stderr)
-    judged = judge(wanted[0], sources)
+    judged = judge(wanted, sources)
     if judged.failed or form != "html":
         talk.report([judged])
     if judged.failed:
         raise click.exceptions.Exit(1)
-    if len(judged.checked.flows) != 1:
-        names = [each.name for each, _ in judged.checked.flows]
-        raise click.UsageError(f"{flow} holds the flows {', '.join(names)}; name one: {flow}:{names[0]}")
+    one_flow(flow, [each for each, _ in judged.checked.flows])
     if form == "html":
         from flowc.commands import graph_html
         from flowc.commands.project import targets_of
 
-        wished = targets or targets_of(sources, os.path.dirname(wanted[0].path))
-        text, verdicts = graph_html.page(wanted[0], sources, judged, wished)
+        wished = targets or targets_of(sources, os.path.dirname(wanted.path))
+        text, verdicts = graph_html.page(wanted, sources, judged, wished)
         talk.report(_once(verdicts))
     else:
         text = draw(*judged.checked.flows[0], form)

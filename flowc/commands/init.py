@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from flowc import __version__, config
+from flowc.commands.config_show import toml
 from flowc.commands.files import load
-from flowc.commands.options import Source, known_target, text_of
+from flowc.commands.options import Source, known_targets, text_of
 from flowc.commands.writing import make_folder, write
 
 if TYPE_CHECKING:
@@ -102,20 +102,22 @@ CI = {
 }
 
 
-def _known(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[str]:
-    return [name for each in value if (name := known_target(ctx, param, each))]
-
-
 @click.command("init", short_help="Set up a repository.")
 @click.option("--flows", multiple=True, metavar="GLOB", help="Files that hold flows. Repeatable; found by looking, where not given.")
-@click.option("-t", "--target", "targets", multiple=True, callback=_known, metavar="TARGET", help="What to compile for. Repeatable.")
+@click.option("-t", "--target", "targets", multiple=True, callback=known_targets, metavar="TARGET", help="What to compile for. Repeatable.")
 @click.option("--out", metavar="DIR", help="Folder of the outputs.")
 @click.option("--env", "environments", multiple=True, metavar="NAME", help="An environment with outputs of its own. Repeatable.")
 @click.option("--ci", type=click.Choice(sorted(CI)), help="Which CI job to write.")
 @click.option("--repository", default="https://github.com/OWNER/flowc", show_default=True, help="Where hooks and CI get flowc from.")
 @click.option("-y", "--yes", is_flag=True, help="Ask nothing: take what is found and the defaults.")
 def init_command(
-    flows: tuple[str, ...], targets: list[str], out: str | None, environments: tuple[str, ...], ci: str | None, repository: str, yes: bool
+    flows: tuple[str, ...],
+    targets: tuple[str, ...],
+    out: str | None,
+    environments: tuple[str, ...],
+    ci: str | None,
+    repository: str,
+    yes: bool,
 ) -> None:
     """Write flowc.toml, .pre-commit-config.yaml and a CI job into this folder.
 
@@ -130,7 +132,13 @@ def init_command(
 
 
 def _set_up(
-    flows: tuple[str, ...], targets: list[str], out: str | None, environments: tuple[str, ...], ci: str | None, repository: str, yes: bool
+    flows: tuple[str, ...],
+    targets: tuple[str, ...],
+    out: str | None,
+    environments: tuple[str, ...],
+    ci: str | None,
+    repository: str,
+    yes: bool,
 ) -> None:
     """Write what is not there yet; say what belongs into files that are."""
     settings = Source({}).settings_file(os.curdir) if any(os.path.lexists(name) for name in config.FILES) else None
@@ -166,8 +174,8 @@ def _settings(flows: Sequence[str], targets: Sequence[str], out: str | None, env
         raise click.UsageError("no file here holds a flow; name them: --flows 'flows/**/*.py'")
     chosen = targets or (["argo"] if yes else _asked_targets())
     folder = out or ("manifests" if yes else click.prompt("Folder of the outputs", default="manifests"))
-    text = SETTINGS.format(flows=json.dumps(found), targets=json.dumps(chosen), out=json.dumps(folder))
-    return text + "".join(ENVIRONMENT.format(name=name, out=json.dumps(f"{folder}/{name}")) for name in environments)
+    text = SETTINGS.format(flows=toml(found), targets=toml(list(chosen)), out=toml(folder))
+    return text + "".join(ENVIRONMENT.format(name=name, out=toml(f"{folder}/{name}")) for name in environments)
 
 
 def _suffixes(environments: Sequence[str]) -> list[str]:

@@ -116,6 +116,11 @@ def known_target(ctx: click.Context, param: click.Parameter, value: str | None) 
     return value
 
 
+def known_targets(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """A click callback: the names of targets that there are, each once."""
+    return tuple(dict.fromkeys(name for each in value if (name := known_target(ctx, param, each))))
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where settings come from: the flags by field, a file that was named, or (unless isolated) the nearest one above the flow.

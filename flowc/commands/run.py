@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowc.commands.files import expand
 from flowc.commands.options import Command, Source, given, with_settings
-from flowc.commands.session import Talk, judge, with_report
+from flowc.commands.session import Talk, judge, one_file, one_flow, with_report
 from flowc.config import did_you_mean
 from flowc.diagnostics import has_errors, in_order
 from flowc.run.job import PLATFORMS, Job, Platform, UsageError, load
@@ -71,22 +70,18 @@ def run_command(flow: str, platform: str, params: tuple[str, ...], run_id: str |
 
 
 def _checked(argument: str, sources: Source, where: Platform, talk: Talk) -> tuple[Judged, Settings, str]:
-    wanted = expand(argument)
-    if len(wanted) != 1:
-        raise click.UsageError(f"{argument} names {len(wanted)} files; run takes one flow")
-    judged = judge(wanted[0], sources)
-    settings, _ = sources.near(os.path.dirname(wanted[0].path))
+    wanted = one_file(argument, "run takes one flow")
+    judged = judge(wanted, sources)
+    settings, _ = sources.near(os.path.dirname(wanted.path))
     flows = judged.checked.flows
-    if not judged.failed and len(flows) > 1:
-        names = [flow.name for flow, _ in flows]
-        raise click.UsageError(f"{argument} holds the flows {', '.join(names)}; name one: {argument}:{names[0]}")
     if not judged.failed:
+        one_flow(argument, [flow for flow, _ in flows])
         found = [*judged.found, *(each for flow, graph in flows for each in where.check(flow, graph, settings))]
         judged = replace(judged, found=tuple(in_order(found)))
     talk.report([judged])
     if has_errors(list(judged.found)):
         raise click.exceptions.Exit(1)
-    return judged, settings, wanted[0].path
+    return judged, settings, wanted.path
 
 
 def _job(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from flowc import __version__, report
-from flowc.commands.files import Folder, Wanted, decode, load, shown
+from flowc.commands.files import Folder, Wanted, decode, expand, load, shown
 from flowc.diagnostics import REGISTRY, Diagnostic, has_errors
 from flowc.report import Found, Style, Texts
 from flowc.source import SourceFile
@@ -48,8 +48,24 @@ class Judged:
 DECLARES = b" = Code(\n"
 """How a module declares a code."""
 
-Accept = Callable[[Sequence["Flow"]], None]
+Accept = Callable[[Sequence["Flow"]], object]
 """Called with the flows of a file before any is compiled; raises where the command cannot go on with these."""
+
+
+def one_file(argument: str, remark: str) -> Wanted:
+    """The file that the argument of a command stands for. UsageError, which ends in the remark, where it is a pattern of several."""
+    wanted = expand(argument)
+    if len(wanted) != 1:
+        raise click.UsageError(f"{argument} names {len(wanted)} files; {remark}")
+    return wanted[0]
+
+
+def one_flow(argument: str, flows: Sequence[Flow]) -> Flow:
+    """The flow that the argument of a command stands for, of those in its file. UsageError where it holds several."""
+    if len(flows) != 1:
+        names = [flow.name for flow in flows]
+        raise click.UsageError(f"{argument} holds the flows {', '.join(names)}; name one: {argument}:{names[0]}")
+    return flows[0]
 
 
 def judge(wanted: Wanted, sources: Source, target: str | None = None, accept: Accept | None = None) -> Judged:

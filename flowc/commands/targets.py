@@ -71,19 +71,17 @@ def versions(target: str) -> tuple[str, ...]:
 def _table(flow: str, sources: Source, form: str) -> tuple[Judged, str]:
     """The verdict on the file by itself, and the tables of its flows where that has no error."""
     from flowc import target
-    from flowc.commands.files import Folder, expand, load, shown
-    from flowc.commands.session import judge_text
+    from flowc.commands.files import Folder, load, shown
+    from flowc.commands.session import judge_text, one_file
     from flowc.report import support
 
-    wanted = expand(flow)
-    if len(wanted) != 1:
-        raise click.UsageError(f"{flow} names {len(wanted)} files; --flow takes one")
-    data, folder = load(wanted[0].path), os.path.dirname(wanted[0].path)
+    wanted = one_file(flow, "--flow takes one")
+    data, folder = load(wanted.path), os.path.dirname(wanted.path)
     settings, named = sources.near(folder)
     apart = {name: replace(sources, target=name).near(folder)[0] for name in target.names()}
-    path, reader = shown(wanted[0].path), Folder(folder, named)
-    ignored = sources.ignored(wanted[0].path)
-    judged = judge_text(path, data, reader, settings, wanted[0].flow, ignored=ignored)
+    path, reader = shown(wanted.path), Folder(folder, named)
+    ignored = sources.ignored(wanted.path)
+    judged = judge_text(path, data, reader, settings, wanted.flow, ignored=ignored)
     if judged.failed:
         return judged, ""
     tables = []

@@ -7,8 +7,7 @@ import libcst as cst
 from flowc.diagnostics import Diagnostic
 from flowc.fix.tree import Tree
 from flowc.fix.unsafe import Unsafe
-
-GUARD = 'if __name__ == "__main__":'
+from flowc.frontend.launching import GUARD
 
 
 def add_guard(tree: Tree, diagnostic: Diagnostic) -> bytes | None:

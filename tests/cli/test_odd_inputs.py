@@ -49,3 +49,12 @@ def test_json_that_is_too_deep(here: Path) -> None:
     """What is nested too deeply for JSON's reader is no output of Metaflow's."""
     (here / "old.json").write_text("[" * 200_000)
     assert "old.json is no JSON" in flowc("compare", "--only-json", "old.json", "hello.py", code=2).stderr
+
+
+def test_init_takes_names_beyond_the_alphabet(here: Path) -> None:
+    """A glob with a character that JSON writes as two escapes is the same glob in the settings file."""
+    (here / "flowc.toml").unlink()
+    (here / "🚀").mkdir()
+    (here / "hello.py").rename(here / "🚀" / "hello.py")
+    flowc("init", "--yes", "--flows", "🚀/*.py")
+    assert "1 compiled" in flowc("compile").stderr
