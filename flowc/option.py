@@ -77,11 +77,11 @@ def taken(option: Option, value: Any, place: str) -> Any:
         return {key: _plain(item, f"{where}.{key}") for key, item in table.items()}
     if option.kind == "overlays":
         overlays = typed(value, dict, where, "a table of overlays")
-        return {name: _overlay(item, f"{where}.{name}", place.partition(": ")[0]) for name, item in overlays.items()}
+        return {name: _overlay(item, f"{where}.{name}") for name, item in overlays.items()}
     return check_choice(option, typed(value, str, where, "a text (in quotes)"), where)
 
 
-def _overlay(value: Any, where: str, place: str) -> Overlay:
+def _overlay(value: Any, where: str) -> Overlay:
     table = typed(value, dict, where, "a table with `kind` and `patch`")
     unknown = next((key for key in table if key not in ("kind", "flows", "steps", "patch")), None)
     if unknown is not None:
@@ -96,7 +96,7 @@ def _overlay(value: Any, where: str, place: str) -> Overlay:
     if "steps" in globs and kind not in STEP_KINDS:
         raise SettingsError(f"{where}: of a {kind} there is none for a step; `steps` goes with {', '.join(STEP_KINDS)}")
     patch = typed(table["patch"], dict, f"{where}.patch", "a table")
-    return Overlay(kind, _plain(patch, f"{where}.patch"), **globs, place=place)
+    return Overlay(kind, _plain(patch, f"{where}.patch"), **globs)
 
 
 def typed(value: Any, kind: type, where: str, wanted: str) -> Any:

@@ -201,6 +201,7 @@ def _laid(flow: Flow, found: Iterable[Patch], value: Mapping[str, Any], shape: S
     for name, overlay, patch in found:
         try:
             ready = strategic.with_nulls(patch)
+            ready = ready if shape is None else strategic.grounded(made, ready, shape)
             after = strategic.simple(made, ready) if shape is None else strategic.merged(made, ready, shape)
         except PatchError as error:
             diagnostics.append(told(flow, name, overlay, UNMERGEABLE, f"cannot be merged: {error}"))

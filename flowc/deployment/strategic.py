@@ -7,7 +7,7 @@ merges, and by which key, stands in the schemas, as upstream's API says it. A va
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,6 +168,27 @@ def _bare(value: Any) -> Any:
     return [_bare(item) for item in value if not _is_directive(item)] if isinstance(value, (list, tuple)) else value
 
 
+def grounded(original: Any, patch: Any, shape: Shape) -> Any:
+    """The patch without `$patch: replace` where there is nothing to replace: upstream would pass over what such a map says."""
+    if isinstance(patch, Mapping):
+        there = isinstance(original, Mapping)
+        known = original if there and patch.get(DIRECTIVE) != "replace" else {}
+        kept = {key: value for key, value in patch.items() if there or (key, value) != (DIRECTIVE, "replace")}
+        return {key: grounded(known.get(key), value, shape.field(key)) for key, value in kept.items()}
+    if not isinstance(patch, (list, tuple)) or not shape.merges:
+        return patch
+    before = [item for item in original if isinstance(item, Mapping)] if isinstance(original, (list, tuple)) else []
+    return [_item_grounded(before, item, shape) if isinstance(item, Mapping) else item for item in patch]
+
+
+def _item_grounded(before: Sequence[Mapping[str, Any]], item: Mapping[str, Any], shape: Shape) -> Object:
+    """An item's own directive is about the list, so it stays."""
+    key = shape.merge_key
+    old = next((each for each in before if key in item and each.get(key) == item[key]), None)
+    own = {DIRECTIVE: item[DIRECTIVE]} if DIRECTIVE in item else {}
+    return {**grounded(old, item, shape.items), **own}
+
+
 def _is_directive(value: Any) -> bool:
     return isinstance(value, Mapping) and DIRECTIVE in value
 
@@ -182,6 +203,9 @@ def has_directives(value: Any) -> bool:
 def simple(original: Any, patch: Any) -> Any:
     """JSON merge patch (RFC 7386), for what has no keys to merge lists by; `{"$patch": "replace", ...}` stands for the whole object."""
     if not isinstance(patch, Mapping):
+        told = next(_directives(patch), None)
+        if told is not None:
+            raise PatchError(f"{told} is not taken in a list, which is replaced whole")
         return _bare(patch)
     if patch.get(DIRECTIVE) == "replace":
         return _bare({key: value for key, value in patch.items() if key != DIRECTIVE})
@@ -194,6 +218,14 @@ def simple(original: Any, patch: Any) -> Any:
         else:
             found[key] = simple(found.get(key), value)
     return found
+
+
+def _directives(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        yield from (key for key in value if key.startswith("$"))
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    for item in inner:
+        yield from _directives(item)
 
 
 def with_nulls(patch: Any) -> Any:

@@ -112,6 +112,14 @@ def test_directives() -> None:
     assert json.loads(templates(of("start", overlay))["start"]["podSpecPatch"]) == {"tolerations": None, "activeDeadlineSeconds": None}
 
 
+def test_a_map_that_is_replaced_everywhere() -> None:
+    """Pods that have no such map have that of the patch too, by podSpecPatch without a directive, which Argo would take for nothing."""
+    found = spec({"mine": pod(nodeSelector={"$patch": "replace", "pool": "small"})})
+    patches = {each["name"]: json.loads(each["podSpecPatch"])["nodeSelector"] for each in found["templates"] if "podSpecPatch" in each}
+    assert patches["start"] == {"$patch": "replace", "pool": "small"}
+    assert patches["end"] == {"pool": "small"}
+
+
 def test_hooks_are_pods() -> None:
     """An overlay without steps reaches the pods of exit hooks, one with steps does not, not even by `*`."""
     hook = "hook-error-told"

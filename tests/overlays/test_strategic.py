@@ -13,7 +13,7 @@ from overlays.kubectl import patched
 from real_kubectl import needs_kubectl
 
 from flowc.deployment.overlays import shape_of, shape_of_pod
-from flowc.deployment.strategic import PatchError, has_directives, merged, simple, with_nulls
+from flowc.deployment.strategic import PatchError, grounded, has_directives, merged, simple, with_nulls
 
 JOB = shape_of("kubernetes/1.33.json", "Job")
 
@@ -199,3 +199,25 @@ def test_no_null_in_toml() -> None:
     found = merged(job(), patch, JOB)
     assert "backoffLimit" not in found["spec"]
     assert found["spec"]["template"]["spec"]["containers"] == []
+
+
+def test_nothing_to_replace() -> None:
+    """A map that is to be replaced and is not there becomes what the patch says, where kubectl would drop it; else nothing is other."""
+    patch = of_pod(
+        nodeSelector={"$patch": "replace", "c": "d"},
+        dnsConfig={"$patch": "replace", "options": [{"name": "x"}]},
+        containers=[{"name": "main", "resources": {"$patch": "replace", "limits": {"$patch": "replace", "cpu": "1"}}}],
+        volumes=[{"$patch": "replace"}, {"name": "v", "emptyDir": {}}],
+    )
+    pod = merged(job(nodeSelector={"a": "b"}), grounded(job(nodeSelector={"a": "b"}), patch, JOB), JOB)["spec"]["template"]["spec"]
+    assert pod["nodeSelector"] == {"c": "d"}
+    assert pod["dnsConfig"] == {"options": [{"name": "x"}]}
+    assert pod["containers"][0]["resources"] == {"limits": {"cpu": "1"}}
+    assert pod["volumes"] == [{"name": "v", "emptyDir": {}}]
+
+
+@pytest.mark.parametrize("patch", [{"a": [{"$patch": "delete", "name": "x"}]}, {"a": [[{"b": {"$retainKeys": []}}]]}])
+def test_directives_in_lists_that_do_not_merge(patch: dict[str, Any]) -> None:
+    """A JSON merge patch replaces a list, so what a directive in it asks for is refused, not dropped."""
+    with pytest.raises(PatchError, match="is not taken in a list, which is replaced whole"):
+        simple({"a": [{"name": "x"}]}, patch)

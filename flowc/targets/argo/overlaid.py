@@ -130,6 +130,8 @@ def _apply(workflow: Workflow, overlay: Overlay, flow: Flow, *, by_fields: bool)
     native = by_fields and isinstance(spec, Mapping) and not strategic.has_directives(spec)
     for template, patch in reached:
         own = strategic.with_nulls(patch).get("spec")
+        if strategic.has_directives(own):
+            own = strategic.grounded(workflow.pod(template)["spec"], own, overlays.shape_of_pod("PodSpec"))
         if own:
             rest = _fields(workflow, template, own, everyone=everyone) if native else own
             if rest:

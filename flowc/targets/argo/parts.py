@@ -25,8 +25,7 @@ def parts(_flow: Flow, graph: Graph, _settings: Settings, objects: Objects) -> I
             yield Part(None, file, "", value)
             continue
         templates = value["spec"]["templates"]
-        rest = [each["name"] for each in templates if each["name"] not in owners]
-        shown = [each for each in templates if each["name"] in rest and "dag" not in each]
+        shown = [each for each in templates if each["name"] not in owners and "dag" not in each]
         yield Part(None, file, "", {**value, "spec": {**value["spec"], "templates": shown}})
         for template in templates:
             yield from _tasks(file, template, owners)
