@@ -80,7 +80,9 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class NoNext:
-    """The last statement is no `self.next(...)`: the end step, or a mistake."""
+    """The last statement is no `self.next(...)`: the end step, or a mistake. `early` is the last one that stands before or inside it."""
+
+    early: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)

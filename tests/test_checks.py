@@ -60,6 +60,31 @@ class Many(FlowSpec):
     assert [d.code.id for d in found] == ["FC216", "FC210", "FC214"]
 
 
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ('self.next(self.end, foreach="xs")\n        self.xs = [1]', 7),
+        ('self.next(self.end); print("x")', 7),
+        ("self.x = 1\n        if self.x:\n            self.next(self.end)", 9),
+        ("self.x = 1", None),
+    ],
+)
+def test_a_next_that_is_not_last(body: str, line: int | None) -> None:
+    """FC214 says where the self.next() stands that Metaflow does not see, and that there is none only where there is none."""
+    text = (
+        "from metaflow import FlowSpec, step\n\n\nclass Early(FlowSpec):\n    @step\n    def start(self):\n"
+        f"        {body}\n\n    @step\n    def end(self):\n        pass\n"
+    )
+    found = compiler.check(SourceFile("flow.py", text), lambda _path: None, Settings()).diagnostics
+    missing = next(each for each in found if each.code.id == "FC214")
+    if line is None:
+        assert missing.message == "step start does not say which step comes next"
+        assert not missing.labels
+    else:
+        assert missing.message == f"step start has a self.next() on line {line}, which is not its last statement"
+        assert [label.span.line for label in missing.labels] == [line]
+
+
 def test_what_follows_from_another_problem_is_not_told() -> None:
     """A step behind a misspelt name is no orphan, and a split whose join lost its argument is told once."""
     text = """from metaflow import FlowSpec, step

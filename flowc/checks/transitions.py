@@ -6,6 +6,7 @@ from flowc.checks.example import example
 from flowc.diagnostics import Code, Diagnostic, Label
 from flowc.graph import Graph
 from flowc.ir import Flow, InvalidNext, NoNext, Switch
+from flowc.source import Span
 
 _GOOD = example("""
     @step
@@ -211,9 +212,17 @@ def _forms(flow: Flow, graph: Graph) -> list[Diagnostic]:
             found.append(Diagnostic(INVALID_NEXT, message, step.transition.span, help=_FORMS))
         elif isinstance(step.transition, NoNext) and not (graph.end is None and len(last) == 1):
             # without an end step, the only step that does not go on was meant to be it: FC202 says so
-            help_ = f"Add a self.next() as the last statement of {step.name}, or mark it with `@step(end=True)` where the run ends."
-            found.append(Diagnostic(MISSING_NEXT, f"step {step.name} does not say which step comes next", step.span, help=help_))
+            found.append(_missing(step.name, step.span, step.transition.early))
     return found
+
+
+def _missing(name: str, span: Span, early: Span | None) -> Diagnostic:
+    if early is None:
+        help_ = f"Add a self.next() as the last statement of {name}, or mark it with `@step(end=True)` where the run ends."
+        return Diagnostic(MISSING_NEXT, f"step {name} does not say which step comes next", span, help=help_)
+    message = f"step {name} has a self.next() on line {early.line}, which is not its last statement"
+    help_ = f"Let self.next() be the last statement of {name}: move what follows it above it, and out of any `if` or loop around it."
+    return Diagnostic(MISSING_NEXT, message, span, labels=(Label(early, "not the last statement"),), help=help_)
 
 
 def _unknown(flow: Flow, graph: Graph) -> list[Diagnostic]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import libcst as cst
 
@@ -89,19 +89,31 @@ def move_next_last(tree: Tree, diagnostic: Diagnostic) -> bytes | None:
     """The one `self.next()` of a step's body goes behind what follows it, where that neither leaves the step nor changes its arguments."""
     assert diagnostic.span is not None
     step = tree.step(diagnostic.span)
-    if step is None or not isinstance(step.body, cst.IndentedBlock):
+    if step is None:
         return None
-    body = list(step.body.body)
-    calls = [statement for statement in body if _is_next(tree, statement)]
     every = [call for call in tree.all(cst.Call, step) if tree.code(call.func) == "self.next"]
-    if len(calls) != 1 or len(every) != 1:
+    if not every:
         return None
+    if len(every) > 1:
+        raise Unsafe("it has more than one self.next(), of which only you know the one that counts")
+    body = list(step.body.body) if isinstance(step.body, cst.IndentedBlock) else []
+    calls = [statement for statement in body if _is_next(tree, statement)]
+    if not calls and any(isinstance(each, cst.Expr) and each.value is every[0] for line in [step.body, *body] for each in _small(line)):
+        raise Unsafe("self.next() shares its line with other statements, which are not rearranged: give it a line of its own")
+    if not calls:
+        raise Unsafe("self.next() is inside another statement, so that whether it is reached depends on more than the text")
     at = body.index(calls[0])
     later = body[at + 1 :]
     plain = all(argument.keyword is None and isinstance(argument.value, cst.Attribute) for argument in every[0].args)
-    if not later or any(_leaves(tree, statement) for statement in later) or not (plain or all(_is_inert(tree, each) for each in later)):
-        return None
+    if any(_leaves(tree, statement) for statement in later):
+        raise Unsafe("a statement after self.next() leaves the step or gives a name another meaning, so that it may not be reached there")
+    if not plain and not all(_is_inert(tree, each) for each in later):
+        raise Unsafe("a statement after self.next() could change what its arguments read, so it would not do the same behind it")
     return tree.replaced({step.body: step.body.with_changes(body=[*body[:at], *later, calls[0]])})
+
+
+def _small(line: cst.CSTNode) -> Sequence[cst.BaseSmallStatement]:
+    return line.body if isinstance(line, (cst.SimpleStatementLine, cst.SimpleStatementSuite)) else ()
 
 
 def _is_next(tree: Tree, statement: cst.CSTNode) -> bool:

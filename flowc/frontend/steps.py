@@ -10,7 +10,7 @@ from flowc.diagnostics import Code, Diagnostic, Example
 from flowc.ir import Foreach, InvalidNext, Linear, NoNext, NumParallel, Split, Switch, Transition
 
 if TYPE_CHECKING:
-    from flowc.source import SourceFile
+    from flowc.source import SourceFile, Span
 
 Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
 
@@ -45,7 +45,7 @@ def transition(function: Function, source: SourceFile) -> Transition:
     """What the last statement says. Never fails: what Metaflow calls invalid is an InvalidNext with what Metaflow still sees of it."""
     tail = function.body[-1]
     if not isinstance(tail, ast.Expr) or not isinstance(tail.value, ast.Call) or not _is_self_next(tail.value.func):
-        return NoNext()
+        return NoNext(_early(function, source))
     call = tail.value
     span = source.span(call)
     if len(call.args) == 1 and isinstance(call.args[0], ast.Dict) and any(k.arg == "condition" for k in call.keywords):
@@ -62,6 +62,13 @@ def transition(function: Function, source: SourceFile) -> Transition:
     # Metaflow makes a dict of the keywords, so that several `**mappings` count as one
     keywords = {k.arg: _literal(k.value) for k in call.keywords}
     return _by_keywords(tuple(targets), keywords, InvalidNext(span, tuple(targets)))
+
+
+def _early(function: Function, source: SourceFile) -> Span | None:
+    """Where the last self.next() is that is not the last statement: Metaflow takes no notice of it."""
+    calls = (node for node in ast.walk(function) if isinstance(node, ast.Call) and _is_self_next(node.func))
+    last = max(calls, key=lambda call: (call.lineno, call.col_offset), default=None)
+    return None if last is None else source.span(last)
 
 
 def _by_keywords(targets: tuple[str, ...], keywords: dict[str | None, Any], invalid: InvalidNext) -> Transition:

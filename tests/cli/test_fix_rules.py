@@ -59,6 +59,26 @@ LEFT = {
         ),
         "the file reads attributes by names that it makes",
     ),
+    "next not last, before what may change it": (
+        GUARDED.replace("self.next(self.end)", 'self.next(self.end, foreach="xs")\n        self.xs = [1]'),
+        "a statement after self.next() could change what its arguments read",
+    ),
+    "next not last, before a return": (
+        GUARDED.replace("self.next(self.end)", "self.next(self.end)\n        return"),
+        "a statement after self.next() leaves the step",
+    ),
+    "next not last on its line": (
+        GUARDED.replace("self.next(self.end)", 'self.next(self.end); print("x")'),
+        "self.next() shares its line with other statements",
+    ),
+    "next not last, in an if": (
+        GUARDED.replace("self.next(self.end)", "if self.name:\n            self.next(self.end)"),
+        "self.next() is inside another statement",
+    ),
+    "next not last, twice": (
+        GUARDED.replace("self.next(self.end)", "self.next(self.end)\n        self.next(self.end)\n        print()"),
+        "it has more than one self.next()",
+    ),
 }
 
 
@@ -91,7 +111,7 @@ def test_says_why_not(name: str, file: Path) -> None:
     """What is not safe stays, and the reason is told with its place and code."""
     wrong, reason = LEFT[name]
     file.write_text(wrong)
-    done = flowc("fix", "flow.py", code=1 if "reserved" in name else 0)
+    done = flowc("fix", "flow.py", code=1 if "reserved" in name or "next" in name else 0)
     assert re.search(rf"^flowc: flow\.py:\d+: FC\d+ is left: {re.escape(reason)}", done.stderr, re.MULTILINE), done.stderr
     assert file.read_text() == wrong
 
