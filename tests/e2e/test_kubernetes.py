@@ -136,12 +136,16 @@ def test_the_coordinators_pod_is_deleted(inside: dict[str, Any], cluster: Cluste
     }
     for moment, look in moments.items():
         within(moment, look)
-        mine = cluster.get("pods", "-l", f"batch.kubernetes.io/job-name={name}")["items"]
-        alive = [pod["metadata"]["name"] for pod in mine if pod["status"]["phase"] == "Running"]
+        alive = within("a coordinator", lambda: _leading(name, cluster))
         cluster.kubectl("delete", "pod", *alive, "--grace-period=0", "--force")
         within("the next pod", lambda gone=alive: _follows(name, gone, cluster))
     phase, _, said = led_inside(inside, cluster)
     judged(RELAY, run_id, phase, said, cluster, folder, volume=bool(cluster.shared))
+
+
+def _leading(job: str, cluster: Cluster) -> list[str]:
+    pods = cluster.get("pods", "-l", f"batch.kubernetes.io/job-name={job}")["items"]
+    return [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] == "Running"]
 
 
 def _follows(job: str, gone: list[str], cluster: Cluster) -> bool:
