@@ -21,6 +21,8 @@ SLEEPERS = ("clock", "timeout-caught", "timeout-kills")
 """Cases that wait for a clock most of the time: they take nobody's turn."""
 SHARED = ("test_argo.py", "test_graduation.py")
 """Files whose tests judge the runs of `started`."""
+EARLY = (*SHARED, "test_gitops.py", "test_kubernetes.py", "test_restricted.py", "test_deploy.py", "test_overlays.py", "test_stepfunctions.py")
+"""Files that wait for pods and jobs: they begin first, and what only works fills the time."""
 Started = dict[tuple[str, str], "Future[Outcome]"]
 
 
@@ -29,7 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is marked `full` waits for --e2e-full."""
+    """What is marked `full` waits for --e2e-full; what waits for the cluster comes first."""
+    items.sort(key=lambda item: EARLY.index(item.path.name) if item.path.name in EARLY else len(EARLY))
     if not config.getoption("--e2e-full"):
         left = [item for item in items if item.get_closest_marker("full")]
         config.hook.pytest_deselected(items=left)
