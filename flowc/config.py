@@ -264,9 +264,10 @@ def _split(table: Mapping[str, Any], name: tuple[str, ...]) -> Iterator[_Layer]:
 
 
 def _chosen(layers: Sequence[_Layer], env: str | None, target: str | None) -> list[_Layer]:
+    """Those that count, the lowest first. An environment may be called `prod.argo`, so the name alone does not say which it is."""
     bases = ["", *([f"env.{env}"] if env is not None else [])]
-    names = [name for base in bases for name in (base, *([f"{base}.{target}".lstrip(".")] if target is not None else []))]
-    return [layer for name in names for layer in layers if layer.name == name]
+    named = [each for base in bases for each in ((base, False), *([(f"{base}.{target}".lstrip("."), True)] if target is not None else []))]
+    return [layer for each in named for layer in layers if (layer.name, layer.target) == each]
 
 
 def _values(layer: _Layer, text: str, path: str) -> dict[str, Any]:

@@ -113,6 +113,13 @@ def test_shown(here: Path) -> None:
     assert "argo: namespace" in flowc("diff", "--env", "prod", code=1).stdout
 
 
+def test_an_environment_with_the_name_of_a_table() -> None:
+    """An environment `prod.argo` is not what `prod` says of Argo."""
+    text = '[env.prod.argo]\nimage = "a"\n[env."prod.argo"]\nname = "b"\n'
+    assert parse(text, "flowc.toml", "prod.argo") == {"name": "b"}
+    assert parse(text, "flowc.toml", "prod", "argo") == {"image": "a"}
+
+
 def test_schema_knows_targets() -> None:
     """Editors complete a target's table, and mark what is wrong in it."""
     schema = json.loads(flowc("config", "schema").stdout)
