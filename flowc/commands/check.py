@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, metavar="[FILE.py[:NAME]]...")
 @click.option("-t", "--target", callback=known_target, metavar="TARGET", help="Also report what this target cannot carry.")
 @click.option("--allow-no-flow", is_flag=True, help="Pass over files that hold no flow, also where none does.")
-@click.option("--baseline", metavar="FILE", help="Report only what this file does not hold.")
+@click.option("--baseline", metavar="FILE", help="Report only what this file does not hold. Its paths are relative to its folder.")
 @click.option("--write-baseline", metavar="FILE", help="Write what is reported now into this file, and pass.")
 @click.option("--no-cache", is_flag=True, help="Neither use nor keep what was found in files before.")
 @with_report
@@ -52,7 +54,7 @@ def check_command(
     if write_baseline is not None and not problems:
         from flowc.commands.writing import write
 
-        write({write_baseline: render_baseline(judged)})
+        write({write_baseline: render_baseline(judged, write_baseline)})
         print(f"flowc: {shown(write_baseline)} holds what is wrong now", file=sys.stderr)
         return
     if baseline is not None:
@@ -85,11 +87,17 @@ def _expanded(argument: str, problems: list[str]) -> list[Wanted] | None:
     return None
 
 
-def render_baseline(judged: Sequence[Verdict]) -> str:
-    """The text of a baseline that holds all that was found."""
+def render_baseline(judged: Sequence[Verdict], path: str) -> str:
+    """The text of a baseline that holds all that was found, and that is to stand at `path`."""
     from flowc.report import baseline
 
-    return baseline.write(each for one in judged for each in one.reported)
+    return baseline.write((each for one in judged for each in one.reported), partial(_from_baseline, path))
+
+
+def _from_baseline(baseline: str, path: str) -> str:
+    """The path of a file as seen from the folder of the baseline, with forward slashes."""
+    folder, name = os.path.split(path)
+    return os.path.relpath(os.path.join(os.path.realpath(folder), name), os.path.realpath(os.path.dirname(baseline))).replace(os.sep, "/")
 
 
 def _news(judged: Sequence[Verdict], path: str) -> list[Verdict]:
@@ -100,7 +108,7 @@ def _news(judged: Sequence[Verdict], path: str) -> list[Verdict]:
         known = baseline.read(load(path).decode(errors="replace"))
     except baseline.BaselineError as error:
         raise PathError(f"{shown(path)} {error}") from error
-    new = baseline.unknown([each for one in judged for each in one.reported], known)
+    new = baseline.unknown([each for one in judged for each in one.reported], known, partial(_from_baseline, path))
     kept = {id(each.diagnostic) for each in new}
     return [replace(one, found=tuple(d for d in one.found if id(d) in kept)) for one in judged]
 

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from flowc.report import Found
+
+Place = Callable[[str], str]
+"""The path of a file as the baseline has it, by the one that reports show: the same wherever the user stands."""
 
 
 class BaselineError(ValueError):
     """The text is no baseline; the message completes "FILE ..."."""
 
 
-def key(each: Found) -> tuple[str, str]:
+def key(each: Found, place: Place) -> tuple[str, str]:
     """The file, and what was said: no line, so that a diagnostic that only moves stays known."""
     path = each.diagnostic.span.path if each.diagnostic.span else each.path
-    return path, f"{each.diagnostic.code.id} {each.diagnostic.message}"
+    message = each.diagnostic.message
+    if message.startswith((f"{path}:", f"{path} ")):
+        message = place(path) + message.removeprefix(path)
+    return place(path), f"{each.diagnostic.code.id} {message}"
 
 
-def write(found: Iterable[Found]) -> str:
+def write(found: Iterable[Found], place: Place) -> str:
     """JSON: how often each thing was said of each file."""
     files: dict[str, dict[str, int]] = {}
-    for (path, text), count in sorted(Counter(map(key, found)).items()):
+    for (path, text), count in sorted(Counter(key(each, place) for each in found).items()):
         files.setdefault(path, {})[text] = count
     return json.dumps(files, indent=1, ensure_ascii=False) + "\n"
 
@@ -39,13 +45,14 @@ def read(text: str) -> Counter[tuple[str, str]]:
     return known
 
 
-def unknown(found: Sequence[Found], known: Counter[tuple[str, str]]) -> list[Found]:
+def unknown(found: Sequence[Found], known: Counter[tuple[str, str]], place: Place) -> list[Found]:
     """Those that the baseline does not hold, or not so often."""
     room = Counter(known)
     left = []
     for each in found:
-        if room[key(each)] > 0:
-            room[key(each)] -= 1
+        said = key(each, place)
+        if room[said] > 0:
+            room[said] -= 1
         else:
             left.append(each)
     return left

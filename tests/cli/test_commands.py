@@ -346,6 +346,21 @@ def test_baseline(here: Path) -> None:
     assert "known.json is no baseline of flowc" in flowc("check", "one.py", "--baseline", "known.json", code=2).stderr
 
 
+@pytest.mark.parametrize("place", ["known.json", "flows/known.json", "elsewhere/known.json"])
+def test_a_baseline_from_another_folder(place: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A baseline holds its paths relative to its own folder, so it means the same wherever the user stands; messages too that name the file."""
+    (here / "elsewhere").mkdir()
+    (here / "flows").mkdir(exist_ok=True)
+    (here / "flows" / "wrong.py").write_text(BROKEN)
+    (here / "flows" / "bytes.py").write_bytes(HELLO.encode() + b"# \xff\n")
+    flowc("check", "flows/wrong.py", "flows/bytes.py", "--write-baseline", place)
+    monkeypatch.chdir(here / "elsewhere")
+    (here / "flows" / "new.py").write_text(BROKEN)
+    files = ["../flows/wrong.py", "../flows/bytes.py"]
+    assert flowc("check", *files, "--baseline", f"../{place}").stdout == ""
+    assert "../flows/new.py" in flowc("check", *files, "../flows/new.py", "--baseline", str(here / place), code=1).stdout
+
+
 def test_check_of_the_repository(here: Path) -> None:
     """Without files, those are checked that the settings name; without settings that is a mistake."""
     assert "name a flow, or say in flowc.toml" in flowc("check", code=2).stderr
