@@ -96,6 +96,13 @@ class Graph:
         return tuple(n for n in self.order if self.nodes[n].scope[-1:] == (split,))
 
 
+def fan(node: Node) -> str:
+    """What a foreach step fans out over, for people: `foreach xs`, `num_parallel 4`."""
+    if node.parallel_foreach:
+        return f"num_parallel {node.num_parallel}" if node.num_parallel else "num_parallel"
+    return f"foreach {node.foreach_param}" if node.foreach_param else "foreach"
+
+
 def build(flow: Flow) -> Graph:
     """The graph of a flow. Never fails: unknown targets are ignored, edges that close a cycle too."""
     start, end = _ends(flow)

@@ -112,7 +112,10 @@ def _better(data: bytes, verdict: Judged, look: Callable[[bytes], Judged]) -> tu
 
 
 def difference(path: str, before: bytes, after: bytes) -> str:
+    """What changes, as a patch that git takes; of lines that are no UTF-8 what can be shown."""
     import difflib
 
-    old, new = (text.decode(errors="replace").splitlines(keepends=True) for text in (before, after))
-    return "".join(difflib.unified_diff(old, new, path, path))
+    # of bytes: a text would be split at form feeds too, where no line of a patch may end
+    old, new = ([line.decode(errors="replace") for line in text.splitlines(keepends=True)] for text in (before, after))
+    lines = difflib.unified_diff(old, new, path, path)
+    return "".join(line if line.endswith(("\n", "\r")) else f"{line}\n\\ No newline at end of file\n" for line in lines)

@@ -12,7 +12,7 @@ import click
 
 from flowc.commands.options import Command, Source, given, known_targets, with_settings
 from flowc.commands.session import Talk, judge, one_file, one_flow, with_report
-from flowc.graph import Graph, Node, as_json
+from flowc.graph import Graph, Node, as_json, fan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,11 +102,7 @@ def _edges(node: Node) -> Iterator[tuple[str, str]]:
         for case, name in node.switch_cases.items():
             yield name, str(case)
         return
-    word = ""
-    if node.parallel_foreach:
-        word = f"num_parallel {node.num_parallel}" if node.num_parallel else "num_parallel"
-    elif node.type == "foreach":
-        word = f"foreach {node.foreach_param}" if node.foreach_param else "foreach"
+    word = fan(node) if node.parallel_foreach or node.type == "foreach" else ""
     for name in dict.fromkeys(node.next):
         yield name, word
 

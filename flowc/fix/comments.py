@@ -15,7 +15,8 @@ def drop_suppression(tree: Tree, diagnostic: Diagnostic) -> bytes | None:
     unused = CODE.search(diagnostic.message)
     if span is None or unused is None:
         return None
-    lines = tree.data.decode(tree.module.encoding).splitlines(keepends=True)
+    # of bytes: a text would be split at form feeds too, which Python does not count as ends of lines
+    lines = [line.decode(tree.module.encoding) for line in tree.data.splitlines(keepends=True)]
     text = lines[span.line - 1]
 
     def without(match: re.Match[str]) -> str:

@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from flowc import data, target
+from flowc.graph import fan
 from flowc.output import Artifact, as_json
 from flowc.output.dump import dump
 from flowc.report import Texts, html_drawing, html_settings, printable
@@ -166,7 +167,7 @@ def _detail(
         source=source,
         before=node.in_funcs,
         after=tuple((after, ", ".join(cases.get(after, ()))) for after in dict.fromkeys(node.next)),
-        within=tuple(f"{html_drawing.fan(graph.nodes[scope])} of {scope}" for scope in node.scope),
+        within=tuple(f"{fan(graph.nodes[scope])} of {scope}" for scope in node.scope),
         told=tuple(each for each in told if each.step == name),
         panels=tuple(_panel(flow, name, view, parts[view.target]) for view in views),
     )
@@ -214,4 +215,6 @@ def _environment() -> Environment:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     loader = FunctionLoader(lambda name: data.read(f"templates/{name}"))
-    return Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=loader, autoescape=True)
+    made = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=loader, autoescape=True)
+    made.filters["printable"] = printable
+    return made

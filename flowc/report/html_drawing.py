@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flowc.graph import fan
 from flowc.report import html_settings, printable
 from flowc.report.html_layout import Picture, Rectangle, Sizes, lay_out
 
@@ -113,13 +114,6 @@ def kind_of(graph: Graph, name: str) -> str:
         return "end"
     named = {"split-switch": "switch", None: "linear"}.get(node.type, node.type or "linear")
     return named if named in KINDS else "linear"
-
-
-def fan(node: Node) -> str:
-    """What a foreach step fans out over."""
-    if node.parallel_foreach:
-        return f"num_parallel {node.num_parallel}" if node.num_parallel else "num_parallel"
-    return f"foreach {node.foreach_param}" if node.foreach_param else "foreach"
 
 
 def _words(node: Node) -> dict[tuple[str, str], str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,25 @@ def test_init_takes_names_beyond_the_alphabet(here: Path) -> None:
     (here / "hello.py").rename(here / "🚀" / "hello.py")
     flowc("init", "--yes", "--flows", "🚀/*.py")
     assert "1 compiled" in flowc("compile").stderr
+
+
+def test_fix_of_a_file_with_form_feeds(here: Path) -> None:
+    """A form feed ends no line: the comment below it is the one that goes, and the difference is a patch, without a last newline too."""
+    wrong = HELLO.replace("class", "\f\nclass") + "\n\nif __name__ == '__main__':\n    HelloFlow()  # flowc: ignore[FC305]"
+    (here / "hello.py").write_text(wrong)
+    patch = flowc("fix", "hello.py", "--diff", code=1).stdout
+    flowc("fix", "hello.py")
+    mended = (here / "hello.py").read_text()
+    assert mended == wrong.replace("  # flowc: ignore[FC305]", "")
+    (here / "hello.py").write_text(wrong)
+    subprocess.run(["git", "apply"], input=patch, text=True, check=True)
+    assert (here / "hello.py").read_text() == mended
+
+
+def test_a_page_of_a_file_with_an_odd_name(here: Path) -> None:
+    """A mark that turns the order of letters around is shown as its escape wherever the page names the file."""
+    name = "x\u202eyp.py"
+    (here / "hello.py").rename(here / name)
+    page = flowc("graph", name, "--format", "html").stdout
+    assert "\u202e" not in page
+    assert "x\\u202eyp.py" in page
