@@ -103,4 +103,5 @@ def _place(flows: Sequence[Flow], name: str | None, argument: str) -> int:
         return 0
     if name in names:
         return names.index(name)
-    raise click.UsageError(f"{argument} holds the flows {', '.join(names)}, and not {name}; name one: {argument}:{names[0]}")
+    of_output = f"and not {name}" if name else "and the output does not say whose it is"
+    raise click.UsageError(f"{argument} holds the flows {', '.join(names)}, {of_output}; name one: {argument}:{names[0]}")

@@ -86,7 +86,8 @@ def _identity(metadata: dict[str, Any], reading: Reading) -> None:
         "labels": {k: v for k, v in table(metadata.pop("labels", None)).items() if not OWN_LABELS.fullmatch(k)},
         "annotations": {k: v for k, v in notes.items() if not BOOKKEEPING.fullmatch(k)},
     }
-    reading.by_design[f"owner {owner}"] = None
+    if owner:
+        reading.by_design[f"owner {owner}"] = None
     cron = _json(notes.get("metaflow/cron"))
     reading.flow["schedule"] = f"{cron.get('schedule')} {cron.get('tz') or ''}".strip() if isinstance(cron, dict) and cron else None
     declared = _json(notes.get("metaflow/parameters"))

@@ -163,7 +163,7 @@ def _by_design(old: Reading, new: Reading) -> Iterator[str]:
         yield NAMES
         yield STAMP
     owners = [next((name.removeprefix("owner ") for name in each.by_design if name.startswith("owner ")), None) for each in (old, new)]
-    if owners[0] != owners[1]:
+    if owners[0] is not None and owners[0] != owners[1]:
         yield f"The owner: {owners[0]} compiled with Metaflow; flowc writes {owners[1]}, or what `owner` says."
     if "capture" in old.by_design:
         yield CAPTURE

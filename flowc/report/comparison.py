@@ -29,8 +29,11 @@ def render(found: Comparison, title: str, form: str) -> str:
             "settings": dict(found.suggestion.values),
             "remarks": list(found.suggestion.remarks),
         }
-        return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
-    return "\n".join(_markdown(found, title) if form == "markdown" else _text(found, title)) + "\n"
+        text = json.dumps(told, indent=2, ensure_ascii=False)
+    else:
+        text = "\n".join(_markdown(found, title) if form == "markdown" else _text(found, title))
+    # half of a surrogate pair has no bytes; JSON and TOML escape it alike
+    return text.encode(errors="backslashreplace").decode() + "\n"
 
 
 def _text(found: Comparison, title: str) -> Iterator[str]:

@@ -95,6 +95,17 @@ def test_a_state_that_says_it_in_jsonata() -> None:
     assert not read.unread
 
 
+@pytest.mark.parametrize("form", ["text", "markdown", "json"])
+def test_half_a_character(form: str) -> None:
+    """Half of a surrogate pair in the output can be written in every format; nobody is named where no owner is."""
+    state = {"Type": "Task", "Resource": SUBMIT, "Parameters": {"ContainerOverrides": {"Command": COMMAND}, "Tags": {"a": "\ud800"}}, "End": True}
+    old, _ = command.meaning_of({"StartAt": "a", "States": {"a": state}}, STATES, "old.json")
+    new, record = made.ours(flows.PLAIN, STATES, {})
+    told = render(compare(old, new, record), "old → new", form)
+    assert told.encode()
+    assert "None compiled" not in told
+
+
 @pytest.mark.parametrize("amount", ["1e40", "1e999999", "9" * 40 + "G", "1e99999999999999999999"])
 def test_amounts_without_measure(amount: str) -> None:
     """What is far too large for an amount stands as it is written."""
