@@ -75,7 +75,7 @@ def named(files: Sequence[str], sources: Source, problems: list[str]) -> Iterato
     if not files:
         from flowc.commands.project import flows_of
 
-        yield "flows", [Wanted(path, exact=False) for path in flows_of(sources)]
+        yield "flows", [Wanted(path, exact=False) for path in flows_of(sources, tell=True)]
     yield from ((argument, wanted) for argument in files if (wanted := _expanded(argument, problems)) is not None)
 
 

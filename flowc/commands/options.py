@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SETTINGS_LIMIT = 1 << 20
+IGNORES = "per-file-ignores"
 
 
 class Command(click.Command):
@@ -160,7 +161,7 @@ class Source:
         """The codes, or beginnings of codes, that `per-file-ignores` leaves out for that file."""
         settings = self.settings_file(os.path.dirname(path))
         text = None if settings is None else text_of(settings)
-        if settings is None or text is None or "per-file-ignores" not in text:
+        if settings is None or text is None or IGNORES not in text:
             return ()
         from fnmatch import fnmatch
 
@@ -223,7 +224,13 @@ def forget() -> None:
 @lru_cache(64)
 def _project(path: str, env: str | None) -> config.Project | None:
     text = text_of(path)
-    return None if text is None else config.project(text, shown(path), env)
+    project = None if text is None else config.project(text, shown(path), env)
+    if text is not None and project is not None and project.per_file_ignores:
+        from flowc.commands.ignores import refuse_unknown
+
+        at = [places[IGNORES] for _, places in config.lines(text, shown(path), env) if IGNORES in places]
+        refuse_unknown(project, f"{shown(path)}:{at[-1]}: {IGNORES}")
+    return project
 
 
 @lru_cache(64)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flowc import config
 from flowc.commands.digests import digest
 from flowc.commands.files import PathError, shown
+from flowc.commands.ignores import for_no_flow
 from flowc.commands.matching import matching
 from flowc.config import Project, SettingsError
+from flowc.report import printable
 from flowc.settings import Settings
 from flowc.target import exists as target_exists
 from flowc.target import names as target_names
@@ -42,6 +45,14 @@ class Repository:
                 raise PathError(f"flows: no file matches {pattern!r} in {shown(self.root)}")
             found.update(matches)
         return sorted(path.replace(os.sep, "/") for path in found)
+
+    def told(self) -> list[str]:
+        """The files, after a warning on stderr for each glob of `per-file-ignores` that is for none of them."""
+        files = self.files()
+        for glob in for_no_flow(self.project, files):
+            path, _ = self.sources.project(self.root) or ("", None)
+            print(f"flowc: warning: {printable(f'{shown(path)}: per-file-ignores: {glob!r} matches no flow')}", file=sys.stderr)
+        return files
 
     def fingerprints(self, files: Sequence[str]) -> dict[str, str]:
         """By file, a digest of the settings that count for the flow in it."""
@@ -83,7 +94,10 @@ def targets_of(sources: Source, folder: str) -> tuple[str, ...]:
     return project.targets
 
 
-def flows_of(sources: Source, folder: str = os.curdir) -> list[str]:
-    """The paths of the files that the settings of a folder name as flows; SettingsError and PathError where there are none."""
+def flows_of(sources: Source, folder: str = os.curdir, *, tell: bool = False) -> list[str]:
+    """The paths of the files that the settings of a folder name as flows; SettingsError and PathError where there are none.
+
+    `tell`: with the warnings of `Repository.told`.
+    """
     found = repository(sources, folder)
-    return [os.path.join(os.path.relpath(found.root), path) for path in found.files()]
+    return [os.path.join(os.path.relpath(found.root), path) for path in (found.told() if tell else found.files())]

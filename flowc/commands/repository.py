@@ -58,7 +58,7 @@ def compile_repository(sources: Source, talk: Talk, *, check: bool, everything: 
 
 
 def _compile(repository: Repository, talk: Talk, *, check: bool, everything: bool, strict: bool) -> None:
-    files = repository.files()
+    files = repository.told()
     before = {} if check or everything else lock.read(repository.out)
     current = _current(repository, {path: before[path] for path in files if path in before})
     made = [each for each in _make_all(repository, [path for path in files if path not in current]) if each.judged]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -136,14 +136,19 @@ def _declare(mention: bytes) -> None:
     """Import the modules of flowc that declare codes and whose text has these bytes."""
     import importlib
 
+    for path, _ in declaring(mention):
+        importlib.import_module(path.removesuffix(".py").replace(os.sep, ".").removesuffix(".__init__"))
+
+
+def declaring(mention: bytes) -> Iterator[tuple[str, bytes]]:
+    """The modules of flowc that declare codes and whose text has these bytes: path from the folder that flowc is in, and text."""
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     for folder, _, names in os.walk(root):
         for name in (each for each in names if each.endswith(".py")):
             with open(os.path.join(folder, name), "rb") as file:
                 text = file.read()
             if DECLARES in text and mention in text:
-                module = os.path.relpath(os.path.join(folder, name), os.path.dirname(root)).removesuffix(".py")
-                importlib.import_module(module.replace(os.sep, ".").removesuffix(".__init__"))
+                yield os.path.relpath(os.path.join(folder, name), os.path.dirname(root)), text
 
 
 @dataclass(frozen=True, slots=True)
