@@ -232,7 +232,7 @@ def _layers(text: str, path: str, env: str | None) -> list[_Layer] | None:
     loads, toml_error = _toml()
     try:
         data = loads(text)
-    except toml_error as error:
+    except (toml_error, RecursionError) as error:
         raise SettingsError(f"{path} is no TOML: {error}") from error
     if path.rsplit("/", 1)[-1] == "pyproject.toml":
         tool = data.get("tool", {})

@@ -89,7 +89,7 @@ def read(text: str, path: str) -> Imported:
     """The outputs in the JSON of `terraform output -json`. SettingsError says what is wrong, all of it."""
     try:
         outputs = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"{path} is no JSON: {error}; pipe in `terraform output -json`") from error
     if not isinstance(outputs, dict) or any(not isinstance(each, dict) or "value" not in each for each in outputs.values()):
         raise SettingsError(f"{path} is not what `terraform output -json` writes: an object of objects with a value each")

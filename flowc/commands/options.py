@@ -102,7 +102,7 @@ def _json(option: Option, text: str, quoted: str) -> Any:
 
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         hint = f"; a text needs quotes of its own: {option.flags} {quoted}"
         raise click.BadParameter(f"{text!r} is no JSON{hint}", param_hint=option.flags) from error
 

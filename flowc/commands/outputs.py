@@ -77,7 +77,7 @@ def _known(path: str) -> dict[str, list[str]]:
     try:
         found = json.loads(load(path, LIMIT))
         ours = all(isinstance(files, list) and all(FILE.fullmatch(file) for file in files) for files in found.values())
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         ours = False
     if not ours:
         raise PathError(f"{shown(path)} is no note of flowc on what it wrote; remove it, and old files that no flow writes any more too")

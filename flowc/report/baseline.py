@@ -38,7 +38,7 @@ def read(text: str) -> Counter[tuple[str, str]]:
     try:
         files = json.loads(text)
         known = Counter({(path, said): count for path, each in files.items() for said, count in each.items()})
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise BaselineError("is no baseline of flowc") from error
     if not all(isinstance(count, int) for count in known.values()):
         raise BaselineError("is no baseline of flowc")

@@ -46,10 +46,25 @@ def test_a_lock_with_paths_that_are_none(here: Path) -> None:
     assert "is no lock of flowc" in flowc("compile", code=2).stderr
 
 
-def test_json_that_is_too_deep(here: Path) -> None:
-    """What is nested too deeply for JSON's reader is no output of Metaflow's."""
-    (here / "old.json").write_text("[" * 200_000)
-    assert "old.json is no JSON" in flowc("compare", "--only-json", "old.json", "hello.py", code=2).stderr
+@pytest.mark.parametrize(
+    ("command", "file", "said"),
+    [
+        (("compare", "--only-json", "old.json", "hello.py"), "old.json", "old.json is no JSON"),
+        (("check", "hello.py", "--baseline", "old.json"), "old.json", "old.json"),
+        (("config", "import", "old.json"), "old.json", "old.json"),
+        (("compile", "hello.py", "--target", "argo", "--out-dir", "."), "flowc.outputs", "flowc.outputs is no note of flowc"),
+    ],
+)
+def test_json_that_is_too_deep(here: Path, command: tuple[str, ...], file: str, said: str) -> None:
+    """What is nested too deeply for JSON's reader is none of what a command asks for."""
+    (here / file).write_text("[" * 200_000)
+    assert said in flowc(*command, code=2).stderr
+
+
+def test_settings_that_are_too_deep(here: Path) -> None:
+    """The same holds for TOML."""
+    (here / "flowc.toml").write_text(f"labels = {'[' * 20_000}{']' * 20_000}")
+    assert "flowc.toml is no TOML" in flowc("check", "hello.py", code=2).stderr
 
 
 def test_init_takes_names_beyond_the_alphabet(here: Path) -> None:
