@@ -14,7 +14,10 @@ from flowc.meaning import Change
 from flowc.settings import Settings
 
 OF_STEP = re.compile(r"(steps|states)\.(\w+)\.(.*)", re.DOTALL)
-SECRET = re.compile(r"(?i)token|secret|passw|api_?key|access_?key|private|credential|webhook|headers|(?<![a-z])auth(?!or)")
+SECRET = re.compile(
+    r"(?i)token(?!iz)|secret|passw|(?<![a-z])pwd(?![a-z])|(api|access|signing|encryption|ssh)[-_]?key"
+    r"|private|credential|webhook|headers|(?<![a-z])auth(?!or)"
+)
 OPEN = ("secrets", "image_pull_secrets", "production_token", "METAFLOW_ARGO_EVENTS_WEBHOOK_URL")
 """Facts that are names, or stand in the open on every object; and where Argo Events listens in the cluster."""
 HIDDEN, OTHER = "(hidden)", "(hidden, another one)"

@@ -102,6 +102,10 @@ def test_addresses_with_passwords(metaflow: made.Metaflow) -> None:
     [
         (("steps", "tokenize", "image"), "a:1", "a:1"),
         (("steps", "tokenize", "env", "API_TOKEN"), "hunter2", "(hidden)"),
+        (("steps", "start", "env", "TOKENIZERS_PARALLELISM"), "false", "false"),
+        (("every step", "annotations", "x-api-key"), "hunter2", "(hidden)"),
+        (("every step", "env", "DB_PWD"), "hunter2", "(hidden)"),
+        (("every step", "env", "PWD_OF_DB"), "hunter2", "(hidden)"),
         (("steps", "start", "secrets"), ["name"], ["name"]),
         (("steps", "start", "config_values", "db", "secrets"), "hunter2", "(hidden)"),
         (("parameters", "secrets"), {"default": "hunter2"}, "(hidden)"),
