@@ -100,6 +100,7 @@ def _overlay(value: Any, where: str) -> Overlay:
 
 
 def typed(value: Any, kind: type, where: str, wanted: str) -> Any:
+    """The value, which is of that kind; SettingsError says what was wanted at that place."""
     # bool is an int to Python, but `max-workers = true` is a mistake
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise SettingsError(f"{where} must be {wanted}, not {value!r}")
@@ -118,12 +119,14 @@ def _plain(value: Any, where: str) -> Any:
 
 
 def check_choice(option: Option, value: str, where: str) -> str:
+    """The value, where it is one of the setting's choices; SettingsError where it is none."""
     if option.choices and value not in option.choices:
         raise SettingsError(f"{where} must be one of {', '.join(option.choices)}, not {value!r}{did_you_mean(value, option.choices)}")
     return value
 
 
 def check_integer(option: Option, value: int, where: str) -> int:
+    """The value, where it is not below the setting's minimum; SettingsError where it is."""
     if option.minimum is not None and value < option.minimum:
         raise SettingsError(f"{where} must be at least {option.minimum}, not {value}")
     return value

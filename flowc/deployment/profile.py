@@ -55,6 +55,7 @@ REFUSED = Code(
 
 
 def restricted(settings: Settings) -> bool:
+    """Whether pods keep to the Pod Security Standard of that name."""
     return settings.profile == RESTRICTED
 
 
