@@ -151,6 +151,8 @@ def _set_up(
     for name in environments:  # they become words of shells and of YAML
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name):
             raise click.UsageError(f"environment {name!r}: hooks and CI take names of letters, digits, - and _ only")
+    if re.search(r"[\s\"'`$\\]", repository):
+        raise click.UsageError(f"--repository {repository!r}: no address has spaces, quotes, $ or \\ in it")
     job = ci or ("none" if yes else click.prompt("CI", type=click.Choice(sorted(CI)), default="github"))
     texts |= _hooks_and_ci(job, environments, {"repository": repository, "version": __version__})
     there = [path for path in texts if os.path.lexists(path)]

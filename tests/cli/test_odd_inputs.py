@@ -96,3 +96,10 @@ def test_a_page_of_a_file_with_an_odd_name(here: Path) -> None:
     page = flowc("graph", name, "--format", "html").stdout
     assert "\u202e" not in page
     assert "x\\u202eyp.py" in page
+
+
+@pytest.mark.parametrize("address", ['https://x.example/a"b', "https://x.example/$(id)", "https://x.example/`id`", "a b"])
+def test_init_refuses_addresses_that_a_shell_reads(here: Path, address: str) -> None:
+    """The address of flowc becomes a word of CI's shell, so what would not be one word there is refused."""
+    assert "no address has spaces" in flowc("init", "--yes", "--ci", "github", "--repository", address, code=2).stderr
+    assert not (here / ".github").exists()
