@@ -103,3 +103,21 @@ def test_init_refuses_addresses_that_a_shell_reads(here: Path, address: str) -> 
     """The address of flowc becomes a word of CI's shell, so what would not be one word there is refused."""
     assert "no address has spaces" in flowc("init", "--yes", "--ci", "github", "--repository", address, code=2).stderr
     assert not (here / ".github").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("compile", "--target", "argo"),
+        ("apply", "--target", "argo"),
+        ("graph",),
+        ("graduate", "--retry", "2"),
+        ("run",),
+    ],
+)
+def test_one_flow_is_one(here: Path, command: tuple[str, ...]) -> None:
+    """A command for one flow takes neither a pattern of several files nor a file of several flows, and says what to name."""
+    (here / "two.py").write_text(HELLO + HELLO.replace("HelloFlow", "Other").partition("\n\n\n")[2].join(["\n\n", ""]))
+    assert "names 2 files; " in flowc(command[0], "*.py", *command[1:], code=2).stderr
+    said = flowc(command[0], "two.py", *command[1:], code=2).stderr
+    assert "two.py holds the flows HelloFlow, Other; name one: two.py:HelloFlow" in said
