@@ -139,13 +139,15 @@ BY_KEY = {option.key: option for option in OPTIONS}
 class Project:
     """What `flowc compile` without a flow compiles: globs of flows, the folder of outputs, targets. Paths are relative to the file.
 
-    `per_file_ignores`: codes, or the beginnings of codes, that are not reported for files that match a glob.
+    `per_file_ignores`: codes, or the beginnings of codes, that are not reported for files that match a glob. `said`: the file itself
+    says `targets`.
     """
 
     flows: tuple[str, ...] = ()
     out: str = "manifests"
     targets: tuple[str, ...] = ("argo",)
     per_file_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    said: bool = False
 
 
 PROJECT = ("flows", "out", "targets", "per-file-ignores")
@@ -203,7 +205,7 @@ def project(text: str, path: str, env: str | None = None) -> Project | None:
         for key in [key for key in PROJECT if key in layer.table]:
             name = key.replace("-", "_")
             found[name] = overlaid(found.get(name), _of_project(key, layer.table[key], layer.place(path, text, key)))
-    return Project(**found)
+    return Project(**found, said="targets" in found)
 
 
 def environments(text: str, path: str) -> tuple[str, ...]:

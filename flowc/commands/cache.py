@@ -208,13 +208,13 @@ def _replace(path: str, text: str) -> None:
 # --- what all verdicts depend on -----------------------------------------------------------------------------------------
 
 
-def key(target: str | None) -> str:
-    """A digest of flowc as it is installed, of Python, and of the package that brings the target: part of what every verdict answers."""
+def key(targets: Sequence[str]) -> str:
+    """A digest of flowc as it is installed, of Python, and of the packages that bring targets: part of what every verdict answers."""
     facts: list[Any] = [__version__, sys.version, SHARDS]
     places = [os.path.dirname(os.path.dirname(os.path.abspath(__file__))), *(str(data.ROOT / name) for name in ("templates", "schemas"))]
     facts += [sorted(_state(place)) for place in places]
-    if target is not None:
-        facts += [_state_of_plugin(target), _installed()]
+    if targets:
+        facts += [*map(_state_of_plugin, targets), _installed()]
     return hashlib.sha256(repr(facts).encode(errors="surrogatepass")).hexdigest()
 
 

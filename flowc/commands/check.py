@@ -15,7 +15,7 @@ from flowc.commands.judging import verdicts
 from flowc.commands.options import Command, Source, given, known_target, with_settings
 from flowc.commands.session import Talk, with_report
 from flowc.commands.verdicts import Verdict
-from flowc.report import printable
+from flowc.report import counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.command("check", cls=Command, short_help="Report what is wrong with flows.")
 @click.argument("files", nargs=-1, metavar="[FILE.py[:NAME]]...")
-@click.option("-t", "--target", callback=known_target, metavar="TARGET", help="Also report what this target cannot carry.")
+@click.option("-t", "--target", callback=known_target, metavar="TARGET", help="What to check for, instead of the settings file's targets.")
 @click.option("--allow-no-flow", is_flag=True, help="Pass over files that hold no flow, also where none does.")
 @click.option("--baseline", metavar="FILE", help="Report only what this file does not hold. Its paths are relative to its folder.")
 @click.option("--write-baseline", metavar="FILE", help="Write what is reported now into this file, and pass.")
@@ -43,14 +43,17 @@ def check_command(
 
     The report goes to stdout, the rest to stderr. A file that was named and holds no flow is an error, and so is a pattern
     in whose files there is none: a check of nothing would be no check. Without files, those that the settings file names as flows.
+    What the `targets` of the settings file cannot carry is reported too.
     """
     sources = Source(given(flags), flags["settings"], flags["isolated"], flags["env"])
     problems: list[str] = []
     asked = list(named(files, sources, problems))
-    every = iter(verdicts([each for _, wanted in asked for each in wanted], sources, target, keep=not no_cache))
+    different = {(shown(each.path), each.flow): each for _, wanted in asked for each in wanted}
+    found = dict(zip(different, verdicts([*different.values()], sources, target, keep=not no_cache), strict=True))
     judged: list[Verdict] = []
     for argument, wanted in asked:
-        judged += _with_flows([next(every) for _ in wanted], argument, problems, allow_no_flow)
+        judged += _with_flows([found[shown(each.path), each.flow] for each in wanted], argument, problems, allow_no_flow)
+    judged = [*{id(each): each for each in judged}.values()]  # a file that was named twice is one
     if write_baseline is not None and not problems:
         from flowc.commands.writing import write
 
@@ -60,14 +63,14 @@ def check_command(
     if baseline is not None:
         judged = _news(judged, baseline)
     Talk(flags["output_format"], flags["color"], sys.stdout).report(judged)
-    for problem in problems:
+    for problem in dict.fromkeys(problems):
         print(f"flowc: {printable(problem)}", file=sys.stderr)
     if problems:
         raise click.exceptions.Exit(2)
     if any(each.failed for each in judged):
         raise click.exceptions.Exit(1)
     flows = sum(each.flows for each in judged)
-    print(f"flowc: {_count(flows, 'flow')} checked in {_count(len(judged), 'file')}", file=sys.stderr)
+    print(f"flowc: {counted(flows, 'flow')} checked in {counted(len(judged), 'file')}", file=sys.stderr)
 
 
 def named(files: Sequence[str], sources: Source, problems: list[str]) -> Iterator[tuple[str, list[Wanted]]]:
@@ -128,7 +131,3 @@ def _with_flows(found: Sequence[Verdict | str], argument: str, problems: list[st
         problems.append(f"{argument}: none of the {len(judged)} files that match holds a flow")
         return []
     return judged
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from flowc.ir import Flow
 
 REMEDY = "the command without --check"
+REMARK = "compile takes one flow, or none for the repository's"
 
 @click.command("compile", cls=Command, short_help="Write a flow's manifests.")
 @click.argument("flow", required=False, metavar="[FLOW.py[:NAME]]")
-@click.option("-t", "--target", callback=known_target, metavar="TARGET", help="What to compile for: see `flowc targets`.")
+@click.option("-t", "--target", callback=known_target, metavar="TARGET", help="What to compile for, where the settings do not say it.")
 @click.option("-o", "--output", metavar="FILE", help="Write one stream to this file instead of stdout.")
 @click.option("--out-dir", metavar="DIR", help="Write one file an object into this folder, and a kustomization.yaml that lists them.")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 where what would be written differs from what is there.")
@@ -61,8 +62,7 @@ def compile_command(
         raise click.UsageError(f"{name} is for the whole repository; one flow is always compiled")
     if output is not None and out_dir is not None:
         raise click.UsageError("-o and --out-dir exclude one another")
-    if target is None:
-        raise click.UsageError("name a target: --target argo (see `flowc targets`)")
+    target = target or _target_of(flow, sources)
     if check and output in (None, "-") and out_dir is None:
         raise click.UsageError("--check compares with what is there: name it by -o or --out-dir")
     owner, artifacts = _compiled(flow, target, sources, talk)
@@ -75,6 +75,20 @@ def compile_command(
         sys.stdout.buffer.flush()
     else:
         write({output: stream(artifacts)})
+
+
+def _target_of(flow: str, sources: Source) -> str:
+    """The one target that the settings file says for a flow; UsageError where it says none, or several."""
+    from flowc.commands.project import targets_of
+
+    folder = os.path.dirname(one_file(flow, REMARK).path)
+    found = sources.project(folder)
+    if found is None or not found[1].said:
+        raise click.UsageError("name a target: --target argo (see `flowc targets`)")
+    targets = [*dict.fromkeys(targets_of(sources, folder))]
+    if len(targets) > 1:
+        raise click.UsageError(f"name one of the targets that {shown(found[0])} says: --target {' or '.join(targets)}")
+    return targets[0]
 
 
 def _folder(folder: str, owner: str, artifacts: Sequence[Artifact], *, kubernetes: bool, check: bool) -> None:
@@ -94,7 +108,7 @@ def _folder(folder: str, owner: str, artifacts: Sequence[Artifact], *, kubernete
 
 def _compiled(flow: str, target: str, sources: Source, talk: Talk) -> tuple[str, Sequence[Artifact]]:
     """The name under which the flow is deployed, and its manifests."""
-    wanted = one_file(flow, "compile takes one flow, or none for the repository's")
+    wanted = one_file(flow, REMARK)
     judged = judge(wanted, sources, target, _only_one(flow, sources.flags))
     talk.report([judged])
     if judged.failed:

@@ -21,6 +21,7 @@ from flowc.commands.session import judge
 from flowc.config import SettingsError
 from flowc.frontend.classes import NO_FLOW
 from flowc.meaning import Change, changes, meaning, plain
+from flowc.report import counted
 from flowc.report.changes import FORMATS, render
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def diff_command(files: tuple[str, ...], against: str | None, form: str, **flags
     sys.stdout.write(render(found, form))
     if found:
         raise click.exceptions.Exit(1)
-    print(f"flowc: nothing differs in {len(wanted)} file{'' if len(wanted) == 1 else 's'}", file=sys.stderr)
+    print(f"flowc: nothing differs in {counted(len(wanted), 'file')}", file=sys.stderr)
 
 
 def _compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Change]]:

@@ -12,13 +12,14 @@ import click
 from flowc.commands.check import named
 from flowc.commands.files import Folder, load, shown
 from flowc.commands.options import Command, Source, given, known_target, with_settings
-from flowc.commands.session import Judged, Talk, judge_text, with_report
+from flowc.commands.project import settings_for_each
+from flowc.commands.session import Judged, Talk, judge_for_each, with_report
 from flowc.commands.writing import write_bytes
 from flowc.fix import CODES, mend
 from flowc.fix.same import is_same_graph
 from flowc.fix.unsafe import Unsafe
 from flowc.frontend.classes import NO_FLOW
-from flowc.report import printable
+from flowc.report import counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,25 +33,30 @@ RENAMING = ("FC209", "FC210")
 
 @click.command("fix", cls=Command, short_help="Mend what can be mended safely.")
 @click.argument("files", nargs=-1, metavar="[FILE.py]...")
-@click.option("-t", "--target", callback=known_target, metavar="TARGET", help="Mend also what this target cannot carry.")
+@click.option("-t", "--target", callback=known_target, metavar="TARGET", help="What to mend for, instead of the settings file's targets.")
 @click.option("--diff", "show", is_flag=True, help="Write nothing; print what would change. Exit code 1 where something would.")
 @with_report
 @with_settings
 def fix_command(files: tuple[str, ...], target: str | None, show: bool, **flags: Any) -> None:
     """Rewrite flows where that is provably safe: what the flow does, its comments and its layout stay.
 
-    Without files, those that the settings file names as flows. What is left is reported as `flowc check` does.
+    Without files, those that the settings file names as flows. What its `targets` cannot carry is mended too. What is
+    left is reported as `flowc check` does.
     """
     sources = Source(given(flags), flags["settings"], flags["isolated"], flags["env"])
     problems: list[str] = []
     judged, count, texts = [], 0, {}
     left: list[str] = []
+    seen: set[tuple[str, str | None]] = set()
     for _, wanted in named(files, sources, problems):
         for each in wanted:
             before, after, mended, verdict, why = _fixed(each, sources, target)
-            left += why
             if any(diagnostic.code is NO_FLOW for diagnostic in verdict.found) and not each.exact:
                 continue
+            if (verdict.path, each.flow) in seen:
+                continue
+            seen.add((verdict.path, each.flow))
+            left += why
             count += mended
             judged.append(verdict)
             if before != after:
@@ -63,7 +69,7 @@ def fix_command(files: tuple[str, ...], target: str | None, show: bool, **flags:
     Talk(flags["output_format"], flags["color"], sys.stderr if show else sys.stdout).report(judged)
     for line in [*left, *problems]:
         print(f"flowc: {printable(line)}", file=sys.stderr)
-    print(f"flowc: {count} {'would be ' if show else ''}mended in {len(texts)} of {len(judged)} files", file=sys.stderr)
+    print(f"flowc: {count} {'would be ' if show else ''}mended in {len(texts)} of {counted(len(judged), 'file')}", file=sys.stderr)
     if problems:
         raise click.exceptions.Exit(2)
     if any(each.failed for each in judged) or (show and texts):
@@ -74,12 +80,12 @@ def _fixed(wanted: Wanted, sources: Source, target: str | None) -> tuple[bytes, 
     """The bytes before and after, how many problems were mended, the verdict on what is left, and why some of it could not be mended."""
     before = data = load(wanted.path)
     folder = os.path.dirname(wanted.path)
-    settings, files = (sources if target is None else replace(sources, target=target)).near(folder)
-    settings = replace(settings, require_guard=True)
+    found, files = settings_for_each(sources, folder, target)
+    settings = {each: replace(one, require_guard=True) for each, one in found.items()}
     ignored = sources.ignored(wanted.path)
 
     def look(text: bytes) -> Judged:
-        return judge_text(shown(wanted.path), text, Folder(folder, files), settings, wanted.flow, target, ignored=ignored)
+        return judge_for_each(shown(wanted.path), text, Folder(folder, files), settings, wanted.flow, ignored=ignored)
 
     mended, verdict = 0, look(data)
     while True:

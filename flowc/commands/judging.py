@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from flowc.commands.cache import Cache, Question, folder_of, key
 from flowc.commands.digests import Recorder, digest
 from flowc.commands.files import Folder, PathError, load, shown
 from flowc.commands.parallel import mapped
+from flowc.commands.project import settings_for_each
 from flowc.commands.verdicts import Verdict
 from flowc.config import SettingsError
 
@@ -24,14 +25,13 @@ if TYPE_CHECKING:
 
 def verdicts(wanted: Sequence[Wanted], sources: Source, target: str | None, *, keep: bool) -> list[Verdict | str]:
     """A verdict on each file, or why it could not be read. SettingsError passes through. `keep`: use the cache of the repository."""
-    sources = sources if target is None else replace(sources, target=target)
-    kept = _Kept(sources, len(wanted)) if keep else None
+    kept = _Kept(sources, target, len(wanted)) if keep else None
     found: list[Verdict | str | None] = [kept.find(each) if kept else None for each in wanted]
     missing = [number for number, each in enumerate(found) if each is None]
     if missing:
         import flowc.compiler  # noqa: F401 - processes that are forked need not load it each
 
-        for number, fresh in zip(missing, mapped(partial(_judge, sources), [wanted[number] for number in missing]), strict=True):
+        for number, fresh in zip(missing, mapped(partial(_judge, sources, target), [wanted[number] for number in missing]), strict=True):
             found[number] = fresh if isinstance(fresh, str) else fresh.verdict
             if kept and not isinstance(fresh, str):
                 kept.keep(wanted[number], fresh)
@@ -49,17 +49,17 @@ class _Fresh:
     read: Mapping[str, str | None]
 
 
-def _judge(sources: Source, wanted: Wanted) -> _Fresh | str:
-    from flowc.commands.session import judge_text
+def _judge(sources: Source, target: str | None, wanted: Wanted) -> _Fresh | str:
+    from flowc.commands.session import judge_for_each
     from flowc.commands.verdicts import verdict
 
     try:
         data = load(wanted.path)
         folder = os.path.dirname(wanted.path)
-        settings, named = sources.near(folder)
+        settings, named = settings_for_each(sources, folder, target)
         recorder = Recorder(Folder(folder, named))
         ignored = sources.ignored(wanted.path)
-        judged = judge_text(shown(wanted.path), data, recorder, settings, wanted.flow, sources.target, ignored=ignored)
+        judged = judge_for_each(shown(wanted.path), data, recorder, settings, wanted.flow, ignored=ignored)
     except PathError as error:
         return str(error)
     return _Fresh(verdict(judged), digest(data), recorder.digests())
@@ -67,11 +67,12 @@ def _judge(sources: Source, wanted: Wanted) -> _Fresh | str:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What the flows of a folder share: their cache, the Reader, files that it finds elsewhere, and a hash of their settings."""
+    """What the flows of a folder share: their cache, the Reader, files that it finds elsewhere, targets, and a hash of their settings."""
 
     cache: Cache
     reader: Folder
     named: Mapping[str, str]
+    targets: Sequence[str]
     settings: Any
 
 
@@ -80,8 +81,9 @@ class _Kept:
     """The verdicts of earlier runs, in the caches of the repositories that the files stand in."""
 
     sources: Source
+    target: str | None
     files: int
-    _key: str = ""
+    _keys: dict[tuple[str, ...], str] = field(default_factory=dict)
     _caches: dict[tuple[str, str] | None, Cache] = field(default_factory=dict)
     _places: dict[str, _Place] = field(default_factory=dict)
     _questions: dict[Wanted, Question] = field(default_factory=dict)
@@ -107,7 +109,7 @@ class _Kept:
         asked = place.settings.copy()
         asked.update(repr((path, wanted.flow, self.sources.ignored(wanted.path))).encode(errors="surrogatepass"))
         full = _full(wanted.path)
-        name = place.cache.name(full, wanted.flow, self.sources.target, self.sources.env)
+        name = place.cache.name(full, wanted.flow, ",".join(place.targets), self.sources.env)
         question = Question(path, full, name, asked.hexdigest(), place.reader, place.named)
         self._questions[wanted] = question
         return question
@@ -115,15 +117,16 @@ class _Kept:
     def _place(self, wanted: Wanted) -> _Place:
         folder = os.path.dirname(wanted.path)
         if folder not in self._places:
-            settings, named = self.sources.near(folder)
+            settings, named = settings_for_each(self.sources, folder, self.target)
+            targets = tuple(each for each in settings if each is not None)
             file = self.sources.settings_file(folder)
             where = folder_of(None if file is None else os.path.dirname(os.path.abspath(file)))
-            if where is not None:
-                self._key = self._key or key(self.sources.target)
+            if where is not None and targets not in self._keys:
+                self._keys[targets] = key(targets)
             if where not in self._caches:
                 self._caches[where] = Cache.at(where, self.files)
-            hashed = hashlib.sha256(repr((settings, self.sources.target, self._key)).encode(errors="surrogatepass"))
-            self._places[folder] = _Place(self._caches[where], Folder(folder, named), named, hashed)
+            hashed = hashlib.sha256(repr((settings, self._keys.get(targets))).encode(errors="surrogatepass"))
+            self._places[folder] = _Place(self._caches[where], Folder(folder, named), named, targets, hashed)
         return self._places[folder]
 
 

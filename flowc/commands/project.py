@@ -94,6 +94,22 @@ def targets_of(sources: Source, folder: str) -> tuple[str, ...]:
     return project.targets
 
 
+def settings_for_each(sources: Source, folder: str, target: str | None) -> tuple[dict[str | None, Settings], dict[str, str]]:
+    """What flows in a folder are checked for, each target with its settings, and the files that configs name, as `Source.near` has them.
+
+    Without a target, those that the settings file says. One that says neither `targets` nor `flows` means no repository, so there
+    flows are checked for no target.
+    """
+    _, project = sources.project(folder) or ("", Project())
+    targets = (target,) if target is not None or not (project.said or project.flows) else targets_of(sources, folder)
+    found: dict[str | None, Settings] = {}
+    named: dict[str, str] = {}
+    for each in targets:
+        found[each], files = (sources if each is None else replace(sources, target=each)).near(folder)
+        named |= files
+    return found, named
+
+
 def flows_of(sources: Source, folder: str = os.curdir, *, tell: bool = False) -> list[str]:
     """The paths of the files that the settings of a folder name as flows; SettingsError and PathError where there are none.
 

@@ -15,14 +15,15 @@ from flowc.commands.cache import Cache, folder_of
 from flowc.commands.digests import digest
 from flowc.commands.files import Folder, PathError, load, shown
 from flowc.commands.lock import Entry
-from flowc.commands.options import forget
+from flowc.commands.options import forget, text_of
 from flowc.commands.outputs import KUSTOMIZATION, kustomization
 from flowc.commands.parallel import mapped
 from flowc.commands.project import repository as repository_of
 from flowc.commands.session import Talk, judge_text, refuse_drift
 from flowc.commands.verdicts import verdict
 from flowc.commands.writing import alone, drift, make_folder, write
-from flowc.config import SettingsError
+from flowc.config import SettingsError, environments
+from flowc.report import counted
 from flowc.target import load as load_target
 
 if TYPE_CHECKING:
@@ -77,14 +78,26 @@ def _compile(repository: Repository, talk: Talk, *, check: bool, everything: boo
     if check:
         env = repository.sources.env
         refuse_drift(drift(texts, stale), f"`flowc compile{f' --env {env}' if env else ''}`")
-        print(f"flowc: {len(entries)} flows are current in {shown(repository.out)}", file=sys.stderr)
+        current_ones = f"{counted(len(entries), 'flow')} {'is' if len(entries) == 1 else 'are'} current"
+        print(f"flowc: {current_ones} in {shown(repository.out)}", file=sys.stderr)
         return
     changes = drift(texts, stale) if strict else []
     _write(repository.out, texts, known, stale)
-    counts = f"{len(made)} compiled, {len(current)} unchanged, {len(stale)} outputs removed"
+    counts = f"{len(made)} compiled, {len(current)} unchanged, {counted(len(stale), 'output')} removed"
     print(f"flowc: {counts} in {shown(repository.out)}", file=sys.stderr)
+    _note_environments(repository)
     if changes:
         raise click.exceptions.Exit(1)
+
+
+def _note_environments(repository: Repository) -> None:
+    """Tell who asked for no environment that there are some: what was written may be for no cluster."""
+    path, _ = repository.sources.project(repository.root) or ("", None)
+    text = None if repository.sources.env is not None else text_of(path)
+    found = () if text is None else environments(text, shown(path))
+    if found:
+        wrote = f"{shown(repository.out)} ({', '.join(repository.project.targets)}) is of no environment"
+        print(f"flowc: note: {wrote}; {shown(path)} has {', '.join(found)}: flowc compile --env {found[0]}", file=sys.stderr)
 
 
 def _refuse_vacuous(made: Sequence[Made]) -> None:

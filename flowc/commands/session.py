@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -108,6 +108,28 @@ def judge_text(
     return Judged(path, tuple(found), checked, compiled, texts)
 
 
+def judge_for_each(
+    path: str,
+    data: bytes,
+    reader: Reader,
+    settings: Mapping[str | None, Settings],
+    flow: str | None = None,
+    *,
+    ignored: tuple[str, ...] = (),
+) -> Judged:
+    """The same for each target with its settings, as one: what is found for several is told once. `checked` is that of the first."""
+    each = [judge_text(path, data, reader, one, flow, target, ignored=ignored) for target, one in settings.items()]
+    if len(each) == 1:
+        return each[0]
+    from flowc.suppress import UNUSED
+
+    found = [one.diagnostic for one in report.once(found for judged in each for found in judged.reported)]
+    # a comment that silences something for one target is of use
+    kept = [one for one in found if one.code is not UNUSED or all(one in judged.found for judged in each)]
+    compiled = tuple(one for judged in each for one in judged.compiled)
+    return Judged(path, tuple(kept), each[0].checked, compiled, lambda name: _first_text([judged.texts for judged in each], name))
+
+
 def _suppressed(
     found: Sequence[Diagnostic], source: SourceFile, texts: Texts, complete: bool, ignored: tuple[str, ...]
 ) -> list[Diagnostic]:
@@ -183,9 +205,7 @@ class Talk:
 
     def report(self, judged: Sequence[Judged | Verdict]) -> None:
         """Write the diagnostics of all files as one report; formats for people end with a count, on stderr."""
-        # what is wrong with a flow itself is found anew for each target
-        every = [each for one in judged for each in one.reported]
-        found = list({(each.path, each.diagnostic.code.id, each.diagnostic.message, each.diagnostic.span): each for each in every}.values())
+        found = report.once(each for one in judged for each in one.reported)
         own = {each.path: each.texts for each in judged if each.found}
         text = report.render(found, lambda path: _first(own, path), self.format, self._style(), __version__)
         if hasattr(self.stream, "reconfigure"):
@@ -209,6 +229,10 @@ class Talk:
 def _first(own: Mapping[str, Texts], path: str) -> SourceFile | None:
     """The text of a path: of the file itself where it was judged, else of the first that read it."""
     readers = [own[path]] if path in own else own.values()
+    return _first_text(readers, path)
+
+
+def _first_text(readers: Iterable[Texts], path: str) -> SourceFile | None:
     return next((text for reader in readers if (text := reader(path)) is not None), None)
 
 

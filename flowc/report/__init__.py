@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,8 +66,18 @@ def summary(found: Sequence[Found]) -> str:
     for severity in Severity:
         count = sum(each.diagnostic.severity is severity for each in found)
         if count:
-            counts.append(f"{count} {severity.value}{'s' if count > 1 else ''}")
+            counts.append(counted(count, severity.value))
     return ", ".join(counts)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 flow`, `2 flows`: the number and a noun whose plural ends in s."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def once(found: Iterable[Found]) -> list[Found]:
+    """Each diagnostic once: what is wrong with a flow itself is found anew for each target."""
+    return list({(each.path, each.diagnostic.code.id, each.diagnostic.message, each.diagnostic.span): each for each in found}.values())
 
 
 def printable(text: str) -> str:

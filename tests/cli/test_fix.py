@@ -97,15 +97,15 @@ def test_mends(name: str, file: Path) -> None:
         file.write_bytes(wrong.replace("\n", ends).encode())
         text, told = mended(file)
         assert text == right.replace("\n", ends)
-        assert told == "flowc: 1 mended in 1 of 1 files"
-        assert mended(file) == (text, "flowc: 0 mended in 0 of 1 files")
+        assert told == "flowc: 1 mended in 1 of 1 file"
+        assert mended(file) == (text, "flowc: 0 mended in 0 of 1 file")
 
 
 @pytest.mark.parametrize("name", LEFT)
 def test_leaves(name: str, file: Path) -> None:
     """What cannot be proven safe stays as it is, and is reported."""
     file.write_text(LEFT[name])
-    assert flowc("fix", "flow.py", "--target", "argo", code=1).stderr.endswith("0 mended in 0 of 1 files\n")
+    assert flowc("fix", "flow.py", "--target", "argo", code=1).stderr.endswith("0 mended in 0 of 1 file\n")
     assert file.read_text() == LEFT[name]
 
 

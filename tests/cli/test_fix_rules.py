@@ -97,9 +97,9 @@ def test_mends(name: str, file: Path) -> None:
         file.write_bytes(wrong.replace("\n", ends).encode())
         patch = flowc("fix", "flow.py", "--diff", code=1).stdout
         done = flowc("fix", "flow.py")
-        assert done.stderr.endswith("flowc: 1 mended in 1 of 1 files\n")
+        assert done.stderr.endswith("flowc: 1 mended in 1 of 1 file\n")
         assert file.read_bytes() == right.replace("\n", ends).encode()
-        assert flowc("fix", "flow.py").stderr.endswith("flowc: 0 mended in 0 of 1 files\n")
+        assert flowc("fix", "flow.py").stderr.endswith("flowc: 0 mended in 0 of 1 file\n")
         if ends == "\n" and wrong.endswith("\n"):
             file.write_text(wrong)
             subprocess.run(["patch", "-s", "flow.py"], input=patch, text=True, check=True)
