@@ -216,7 +216,7 @@ def values(text: str, low: int, high: int) -> set[int]:
     for item in text.split(","):
         span, _, step = item.partition("/")
         first, _, last = span.partition("-")
-        numbers = [int(first)]
+        numbers = [0 if high == 6 and first == "7" and last and int(last) < 7 else int(first)]  # the Sunday before 1, not one more
         while last and numbers[-1] != int(last):
             numbers.append(numbers[-1] + 1 if numbers[-1] < max(high, int(last) if int(first) <= int(last) else high) else low)
         found |= {low + (number - low) % (high - low + 1) for number in numbers[:: int(step or 1)]}
