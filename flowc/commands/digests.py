@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 import stat
 import time
 from dataclasses import dataclass, field
@@ -99,16 +100,21 @@ def _digest_of(data: bytes | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """A Reader that remembers what it was asked for, and gives the same answer again: a file edited meanwhile is seen in one state."""
+    """A Reader that remembers what it was asked for, and gives the same answer again: a file edited meanwhile is seen in one state.
+
+    `answers` holds what was read, None for no file, by path below `folder`; Readers of one folder can share it.
+    """
 
     reader: Reader
     answers: dict[str, bytes | None] = field(default_factory=dict)
+    folder: str = ""
 
     def __call__(self, path: str) -> bytes | None:
-        if path not in self.answers:
-            self.answers[path] = self.reader(path)
-        return self.answers[path]
+        name = posixpath.normpath(posixpath.join(self.folder, path)) if self.folder else path
+        if name not in self.answers:
+            self.answers[name] = self.reader(path)
+        return self.answers[name]
 
     def digests(self) -> Mapping[str, str | None]:
-        """By path as it was asked for; None where there was no such file."""
+        """By path as `answers`; None where there was no such file."""
         return {path: _digest_of(data) for path, data in self.answers.items()}

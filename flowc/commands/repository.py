@@ -12,7 +12,7 @@ import click
 
 from flowc.commands import lock
 from flowc.commands.cache import Cache, folder_of
-from flowc.commands.digests import digest
+from flowc.commands.digests import Recorder, digest
 from flowc.commands.files import Folder, PathError, load, shown
 from flowc.commands.lock import Entry
 from flowc.commands.options import forget, text_of
@@ -145,21 +145,6 @@ def _make_all(repository: Repository, files: Sequence[str]) -> list[Made]:
     return mapped(partial(_make, repository), [(path, fingerprints[path]) for path in files])
 
 
-@dataclass(frozen=True, slots=True)
-class _Recorder:
-    """A Reader that asks once: what it was given, None for no file, stays so for all targets, whatever is edited meanwhile."""
-
-    reader: Folder
-    prefix: str
-    seen: dict[str, bytes | None]
-
-    def __call__(self, path: str) -> bytes | None:
-        name = os.path.normpath(os.path.join(self.prefix, path)).replace(os.sep, "/")
-        if name not in self.seen:
-            self.seen[name] = self.reader(path)
-        return self.seen[name]
-
-
 def _make(repository: Repository, asked: tuple[str, str]) -> Made:
     """Compile all flows of a file, given with the digest of its settings, for all targets; no verdict where the file holds no flow."""
     path, fingerprint = asked
@@ -171,7 +156,7 @@ def _make(repository: Repository, asked: tuple[str, str]) -> Made:
     met: dict[tuple[str, str], bool] = {}
     for name in repository.project.targets:
         settings, named = replace(repository.sources, target=name).near(os.path.dirname(full))
-        recorder = _Recorder(Folder(os.path.dirname(full), named), os.path.dirname(path), seen)
+        recorder = Recorder(Folder(os.path.dirname(full), named), seen, os.path.dirname(path))
         verdicts.append(judge_text(shown(full), data, recorder, settings, target=name, ignored=ignored))
         met |= _met(settings, [flow for flow, _ in verdicts[-1].checked.flows])
     told = tuple(each for each in map(verdict, verdicts) if not each.empty)
