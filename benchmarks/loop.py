@@ -58,6 +58,7 @@ def rows(folder: Path, paths: Sequence[Path]) -> Iterator[Row]:
 def show(folder: Path, env: Mapping[str, str], rounds: int) -> None:
     """A line a task: flowc's seconds by the clock and of processors, and how many times more ruff and Metaflow take."""
     folder.mkdir()
+    measure([sys.executable, "-m", "flowc", "--version"], env, folder)  # exit code 1, as of a module that is not there, is right below
     paths = repositories.make(folder, FLOWS)
     env = {**env, "RUFF_CACHE_DIR": str(folder / ".ruff_cache")}
     asked = paths[1 :: len(paths) // ASKED]
