@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,8 +16,6 @@ from flowc.graph import Graph, Node, as_json, fan
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flowc.commands.session import Judged
-    from flowc.diagnostics import Diagnostic
     from flowc.ir import Flow
 
 
@@ -66,7 +63,7 @@ def graph_command(flow: str, form: str, output: str | None, targets: tuple[str, 
 
         wished = targets or targets_of(sources, os.path.dirname(wanted.path))
         text, verdicts = graph_html.page(wanted, sources, judged, wished)
-        talk.report(_once(verdicts))
+        talk.report(verdicts)
     else:
         text = draw(*judged.checked.flows[0], form)
     if output is None or output == "-":
@@ -76,16 +73,6 @@ def graph_command(flow: str, form: str, output: str | None, targets: tuple[str, 
         from flowc.commands.writing import write
 
         write({output: text})
-
-
-def _once(verdicts: list[Judged]) -> list[Judged]:
-    """The same without what an earlier one says too."""
-    told: set[Diagnostic] = set()
-    left = []
-    for each in verdicts:
-        left.append(replace(each, found=tuple(one for one in each.found if one not in told)))
-        told.update(each.found)
-    return left
 
 
 def draw(flow: Flow, graph: Graph, form: str) -> str:
