@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -110,21 +110,13 @@ CI = {
 @click.option("--ci", type=click.Choice(sorted(CI)), help="Which CI job to write.")
 @click.option("--repository", default="https://github.com/OWNER/flowc", show_default=True, help="Where hooks and CI get flowc from.")
 @click.option("-y", "--yes", is_flag=True, help="Ask nothing: take what is found and the defaults.")
-def init_command(
-    flows: tuple[str, ...],
-    targets: tuple[str, ...],
-    out: str | None,
-    environments: tuple[str, ...],
-    ci: str | None,
-    repository: str,
-    yes: bool,
-) -> None:
+def init_command(**answers: Any) -> None:
     """Write flowc.toml, .pre-commit-config.yaml and a CI job into this folder.
 
     What no flag gives is asked. A file that is there already is left alone; hooks and CI follow the settings file that is there.
     """
     try:
-        _set_up(flows, targets, out, environments, ci, repository, yes)
+        _set_up(**answers)
     except click.Abort as error:
         if sys.stdin.isatty():  # ^C or ^D at a question
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+from abc import ABC, abstractmethod
 from typing import Any
 
 from flowc.frontend.modules import External, Local, LocalModule, Module, NotFound, Resolved
@@ -35,7 +36,7 @@ MUTABLE = (list, dict, set, Instance)
 _LATE = 'Write the whole computation in config_expr("...").'
 
 
-class Names:
+class Names(ABC):
     """What names stand for in one evaluation, and its bounds.
 
     `origins` collects where values came from; `depth` counts the functions and constants on the way.
@@ -53,13 +54,13 @@ class Names:
         self._busy: set[int] = set()
         self._undecided: Stuck | None = None
 
+    @abstractmethod
     def eval(self, node: ast.expr, frame: Frame) -> Any:
         """What an expression comes to."""
-        raise NotImplementedError
 
+    @abstractmethod
     def iterate(self, value: Any) -> list[Any]:
         """The items of a value."""
-        raise NotImplementedError
 
     def plain(self, value: Any) -> Any:
         """The data that Metaflow would see, as JSON could hold it: tuples are lists."""
