@@ -68,9 +68,11 @@ def test_the_output_comes_by_a_pipe(folder: Path) -> None:
 
 def test_settings_of_the_target_and_environment_count(folder: Path) -> None:
     """Settings come from where `flowc compile` takes them: the file, the table of the target, --env."""
-    (folder / "flowc.toml").write_text(f'datastore = "s3"\ndatastore-root = "{ROOT}"\n\n[env.prod]\nnamespace = "default"\n')
-    flowc("compare", "--only-json", "argo.json", "flow.py", code=1)
-    flowc("compare", "--only-json", "argo.json", "flow.py", "--env", "prod")
+    (folder / "flowc.toml").write_text(f'datastore = "s3"\n\n[argo]\ndatastore-root = "{ROOT}"\n\n[env.prod]\nnamespace = "default"\n')
+    without = flowc("compare", "--only-json", "argo.json", "flow.py", code=1).stdout
+    assert "namespace" in without
+    assert ROOT not in without
+    assert "means the same" in flowc("compare", "--only-json", "argo.json", "flow.py", "--env", "prod").stdout
 
 
 def test_the_flow_that_the_output_is_of(folder: Path) -> None:
