@@ -64,6 +64,10 @@ test: .make/wheel ## All checks and tests that need no cluster (minutes)
 	@FLOWC_TEST_WHEEL=1 $(BIN)/pytest -n $(WORKERS) $(ARGS)
 	@FLOWC_EXAMPLES=2000 $(BIN)/pytest -q tests/oracle/test_metaflow_graph.py
 
+.PHONY: explore
+explore: .make/wheel ## The property tests with examples that no run saw before (`make test` takes the same ones each time)
+	@FLOWC_EXPLORE=1 FLOWC_TEST_WHEEL=1 $(BIN)/pytest -n $(WORKERS) -m "hypothesis and not e2e" $(ARGS)
+
 # tests elsewhere that ask kubectl: in CI there is none yet while make test runs
 ASKING := tests/gitops tests/overlays tests/terraform tests/test_docs_gitops.py
 # tests of a cluster wait most of the time: more workers than cores; tests/e2e/conftest.py says what a worker gets, longest first

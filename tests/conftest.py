@@ -7,6 +7,11 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# the same examples in every run, so that what fails in CI fails on a laptop; `make explore` looks for new ones
+settings.register_profile("same", derandomize=True)
+settings.load_profile("default" if "FLOWC_EXPLORE" in os.environ else "same")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

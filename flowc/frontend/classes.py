@@ -253,19 +253,26 @@ def launched(module: Module, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def select(program: Program, lineages: Sequence[Lineage], steps_of: dict[str, set[str]]) -> list[Lineage]:
+def select(program: Program, lineages: Sequence[Lineage], steps_of: dict[str, dict[str, frozenset[str]]]) -> list[Lineage]:
     """The flows to compile when none is named: those that the file launches, else all that are no mere base of another.
 
-    `steps_of` gives the names of the steps of each flow class. A base counts as a flow of its own when it has a start and an end.
+    `steps_of` gives the steps of each flow class, with the names that their transitions speak of. A base counts as a flow of its own
+    when it has a start and an end, and leads to no step that only a class derived from it has.
     """
     flows = [x for x in lineages if x.is_flow]
     called = launched(program.entry, [x.head.name for x in flows])
     if called:
         return [x for x in flows if x.head.name in called]
-    bases = {c for x in flows for c in x.local if c != x.head}
-    whole = [x for x in flows if x.head not in bases or {"start", "end"} <= steps_of[x.head.name]]
+    whole = [x for x in flows if _stands_alone(x, flows, steps_of)]
     with_steps = [x for x in whole if steps_of[x.head.name]]
     return with_steps or whole
+
+
+def _stands_alone(line: Lineage, flows: Sequence[Lineage], steps_of: dict[str, dict[str, frozenset[str]]]) -> bool:
+    derived = [x for x in flows if x.head != line.head and line.head in x.local]
+    own = steps_of[line.head.name]
+    added = {name for x in derived for name in steps_of[x.head.name]} - own.keys()
+    return not derived or ({"start", "end"} <= own.keys() and added.isdisjoint(set().union(*own.values())))
 
 
 def no_flow(source: SourceFile, lineages: Lineages | None = None) -> Diagnostic:

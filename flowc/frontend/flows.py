@@ -16,7 +16,7 @@ from flowc.frontend.members import Member, conditional, members, not_a_method, r
 from flowc.frontend.modules import Local, Program
 from flowc.frontend.modules_bindings import type_checking_only
 from flowc.frontend.parameters import read_parameter, twice, unseen
-from flowc.frontend.steps import argument_count, docstring, fanout_problems, transition
+from flowc.frontend.steps import argument_count, docstring, fanout_problems, spoken_of, transition
 from flowc.frontend.values import Scope, decide
 from flowc.ir import Config, DataFile, Decorator, Flow, Parameter, Step
 from flowc.source import SourceFile
@@ -260,8 +260,12 @@ def _decorators_of(reading: Reading, cls: LocalClass, inherited: tuple[str, ...]
     return found
 
 
-def step_names(lineages: Lineages, line: Lineage, settings: Settings) -> set[str]:
-    """The names of a class's steps, without reading the rest."""
+def step_names(lineages: Lineages, line: Lineage, settings: Settings) -> dict[str, frozenset[str]]:
+    """A class's steps, each with the names that its `self.next()` calls speak of, without reading the rest."""
     reading = Reading(lineages, settings, line)
     attributes, _ = members(line.order, reading.decider)
-    return {name for name, member in attributes.items() if (found := _methods(reading, member)) is not None and found.is_step}
+    return {
+        name: spoken_of(member.binding.node)
+        for name, member in attributes.items()
+        if (found := _methods(reading, member)) is not None and found.is_step
+    }

@@ -10,6 +10,8 @@ from flowc.diagnostics import Code, Diagnostic, Example
 from flowc.ir import Foreach, InvalidNext, Linear, NoNext, NumParallel, Split, Switch, Transition
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flowc.source import SourceFile, Span
 
 Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
@@ -66,9 +68,18 @@ def transition(function: Function, source: SourceFile) -> Transition:
 
 def _early(function: Function, source: SourceFile) -> Span | None:
     """Where the last self.next() is that is not the last statement: Metaflow takes no notice of it."""
-    calls = (node for node in ast.walk(function) if isinstance(node, ast.Call) and _is_self_next(node.func))
-    last = max(calls, key=lambda call: (call.lineno, call.col_offset), default=None)
+    last = max(_next_calls(function), key=lambda call: (call.lineno, call.col_offset), default=None)
     return None if last is None else source.span(last)
+
+
+def spoken_of(method: ast.AST) -> frozenset[str]:
+    """Every `self.X` in the arguments of a method's self.next() calls, wherever they stand: the steps it may lead to are among them."""
+    inside = (node for call in _next_calls(method) for argument in call.args for node in ast.walk(argument))
+    return frozenset(node.attr for node in inside if isinstance(node, ast.Attribute))
+
+
+def _next_calls(method: ast.AST) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(method) if isinstance(node, ast.Call) and _is_self_next(node.func))
 
 
 def _by_keywords(targets: tuple[str, ...], keywords: dict[str | None, Any], invalid: InvalidNext) -> Transition:

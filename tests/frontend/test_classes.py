@@ -14,6 +14,7 @@ from flowc.source import SourceFile
 
 STEPS = "    @step\n    def start(self):\n        self.next(self.end)\n\n    @step\n    def end(self):\n        pass\n\n\n"
 HEAD = "from metaflow import FlowSpec, step\n\n\n"
+HOLE = "class Base(FlowSpec):\n" + STEPS.replace("self.end", "self.middle")
 
 
 def flows(*classes: str, launch: str = "") -> str:
@@ -104,6 +105,8 @@ def test_a_step_overridden_by_something_else_is_no_step() -> None:
         (HEAD + "class Base(FlowSpec):\n    pass\n\n\nclass A(Base):\n" + STEPS, ["A"]),
         (HEAD + "class Base(FlowSpec):\n    @step\n    def end(self):\n        pass\n\n\nclass A(Base):\n" + STEPS, ["A"]),
         (flows("Base(FlowSpec)") + "class A(Base):\n    pass\n", ["Base", "A"]),
+        (HEAD + HOLE + "class A(Base):\n    @step\n    def middle(self):\n        self.next(self.end)\n", ["A"]),
+        (HEAD + HOLE + "class A(Base):\n    pass\n", ["Base", "A"]),
         (HEAD + "class A(FlowSpec):\n    pass\n", ["A"]),
     ],
 )

@@ -223,7 +223,7 @@ def test_hooks_are_jobs_of_the_plan() -> None:
     assert violations(SCHEMAS["Job"], named(job)) == []
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize="CI" in os.environ, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(flows(budget=12))
 def test_every_manifest_is_valid(flow: FlowText) -> None:
     """Whatever the flow, the Jobs and JobSets of all its steps satisfy Kubernetes' own schema, and one copy does not change the plan."""

@@ -56,7 +56,9 @@ def spoilt(draw: Any) -> tuple[FlowText, str, int]:
 
 
 def _launched(draw: Callable[..., Any], right: FlowText, text: str, count: int) -> tuple[FlowText, str, int]:
-    launch = draw(st.sampled_from([GUARD, "Made()\n", ""]))
+    """As it should be, unguarded, or not at all; the last only where no base is a flow of its own, as the call would be a guess there."""
+    whole = right.steps[0].home > 0 and len({each.home for each in right.steps}) == 1
+    launch = draw(st.sampled_from([GUARD, "Made()\n"] if whole else [GUARD, "Made()\n", ""]))
     return right, text.replace(GUARD, launch) if launch else text.removesuffix("\n\n\n" + GUARD) + "\n", count + (launch != GUARD)
 
 

@@ -25,7 +25,6 @@ EXAMPLES = int(os.environ.get("FLOWC_EXAMPLES", "300"))
 MANY = settings(
     max_examples=EXAMPLES,
     deadline=None,
-    derandomize="CI" in os.environ,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 

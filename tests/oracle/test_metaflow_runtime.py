@@ -48,7 +48,7 @@ def arrives(shape: Graph, name: str, path: Path, ran: dict[Task, list[str]]) -> 
     return all(any(came(before) for before in group) for group in shape.arrivals(name))
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize="CI" in os.environ, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(flows(budget=18), st.integers(0, 1 << 16))
 def test_arrivals_and_conditional_say_what_metaflows_scheduler_does(made: FlowText, seed: int) -> None:
     """In every run a step's arrivals hold exactly where it runs; a step is conditional exactly when some run of its scope leaves it out."""

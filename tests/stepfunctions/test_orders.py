@@ -28,7 +28,7 @@ from flowc.targets.step_functions import machine
 EXAMPLES = int(os.environ.get("FLOWC_EXAMPLES", "40"))
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 RUNS = 6
-MANY = settings(max_examples=EXAMPLES, deadline=None, derandomize="CI" in os.environ, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def read(text: str, chosen: Settings | None = None) -> tuple[Flow, Graph]:
