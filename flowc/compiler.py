@@ -32,8 +32,8 @@ class Compiled:
 
 
 def check(source: SourceFile, reader: Reader, settings: Settings, name: str | None = None) -> Checked:
-    """Read a file and judge its flows (or the one called `name`) by the dialect's rules."""
-    reading = frontend.read(source, reader, settings, name)
+    """Read a file and judge its flows (or the one called `name`) by the dialect's rules; of the settings, by `for_reading()` only."""
+    reading = frontend.read(source, reader, settings.for_reading(), name)
     flows = tuple((flow, graph.build(flow)) for flow in reading.flows)
     found = list(reading.diagnostics)
     for flow, shape in flows:

@@ -115,3 +115,10 @@ class Settings:
     def has_datastore(self) -> bool:
         """Whether the manifest itself names the datastore, instead of the namespace's ConfigMap."""
         return self.datastore is not None
+
+    def for_reading(self) -> Settings:
+        """Those with which a flow's text is read, all others as by default: targets whose settings differ in others read the same."""
+        return Settings(**{name: getattr(self, name) for name in FOR_READING})
+
+
+FOR_READING = ("environment", "require_guard", "values", "decorators", "configs", "config_files", "with_decorators")

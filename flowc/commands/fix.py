@@ -13,7 +13,7 @@ from flowc.commands.check import named
 from flowc.commands.files import Folder, load, shown
 from flowc.commands.options import Command, Source, given, known_target, with_settings
 from flowc.commands.project import settings_for_each
-from flowc.commands.session import Judged, Talk, judge_for_each, with_report
+from flowc.commands.session import FlowFile, Judged, Talk, judge_for_each, with_report
 from flowc.commands.writing import write_bytes
 from flowc.fix import CODES, mend
 from flowc.fix.same import is_same_graph
@@ -85,7 +85,7 @@ def _fixed(wanted: Wanted, sources: Source, target: str | None) -> tuple[bytes, 
     ignored = sources.ignored(wanted.path)
 
     def look(text: bytes) -> Judged:
-        return judge_for_each(shown(wanted.path), text, Folder(folder, files), settings, wanted.flow, ignored=ignored)
+        return judge_for_each(FlowFile(shown(wanted.path), text, Folder(folder, files), wanted.flow, ignored), settings)
 
     mended, verdict = 0, look(data)
     while True:

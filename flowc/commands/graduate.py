@@ -15,7 +15,7 @@ from flowc.commands.files import Folder, PathError, load, shown
 from flowc.commands.fix import difference
 from flowc.commands.options import Source
 from flowc.commands.project import targets_of
-from flowc.commands.session import Judged, Talk, judge, judge_text, one_file, one_flow, with_report
+from flowc.commands.session import FlowFile, Judged, Talk, judge, one_file, one_flow, with_report
 from flowc.commands.writing import write_bytes
 from flowc.config import did_you_mean
 from flowc.diagnostics import has_errors
@@ -77,7 +77,7 @@ def graduate_command(flow: str, steps: tuple[str, ...], show: bool, output_forma
     after = _graduated(before, read.name, dict.fromkeys(steps or read.steps, of_step), of_flow, shown(path))
     folder = os.path.dirname(path)
     settings, files = sources.near(folder)
-    _accepted(judge_text(shown(path), after, Folder(folder, files), settings, read.name), talk)
+    _accepted(FlowFile(shown(path), after, Folder(folder, files), read.name).judged(settings), talk)
     for target in targets_of(sources, folder):
         _accepted(_new_errors(path, before, after, replace(sources, target=target), read.name), talk)
     if show:
@@ -93,7 +93,7 @@ def _new_errors(path: str, before: bytes, after: bytes, sources: Source, flow: s
     """The verdict on the file after, with the errors alone that the target did not have before: a schedule is judged by a target."""
     folder = os.path.dirname(path)
     settings, files = sources.near(folder)
-    old, new = (judge_text(shown(path), data, Folder(folder, files), settings, flow, sources.target) for data in (before, after))
+    old, new = (FlowFile(shown(path), data, Folder(folder, files), flow).judged(settings, sources.target) for data in (before, after))
     known = {(each.code.id, each.message) for each in old.found}
     return replace(new, found=tuple(each for each in new.found if has_errors([each]) and (each.code.id, each.message) not in known))
 

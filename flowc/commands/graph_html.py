@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flowc.commands.config_show import origins
-from flowc.commands.session import judge
+from flowc.commands.session import opened
 from flowc.report import html
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ def page(wanted: Wanted, sources: Source, checked: Judged, targets: Sequence[str
     has a view without a manifest.
     """
     folder = os.path.dirname(wanted.path)
-    judged = [judge(wanted, sources, name) for name in targets]
+    file, _ = opened(wanted, sources)
+    near = [replace(sources, target=name).near(folder)[0] for name in targets]
+    judged = [file.judged(settings, name) for name, settings in zip(targets, near, strict=True)]
     views = []
     for name, each in zip(targets, judged, strict=True):
         own = replace(sources, target=name)

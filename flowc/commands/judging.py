@@ -50,7 +50,7 @@ class _Fresh:
 
 
 def _judge(sources: Source, target: str | None, wanted: Wanted) -> _Fresh | str:
-    from flowc.commands.session import judge_for_each
+    from flowc.commands.session import FlowFile, judge_for_each
     from flowc.commands.verdicts import verdict
 
     try:
@@ -58,8 +58,8 @@ def _judge(sources: Source, target: str | None, wanted: Wanted) -> _Fresh | str:
         folder = os.path.dirname(wanted.path)
         settings, named = settings_for_each(sources, folder, target)
         recorder = Recorder(Folder(folder, named))
-        ignored = sources.ignored(wanted.path)
-        judged = judge_for_each(shown(wanted.path), data, recorder, settings, wanted.flow, ignored=ignored)
+        file = FlowFile(shown(wanted.path), data, recorder, wanted.flow, sources.ignored(wanted.path))
+        judged = judge_for_each(file, settings)
     except PathError as error:
         return str(error)
     return _Fresh(verdict(judged), digest(data), recorder.digests())

@@ -19,7 +19,7 @@ from flowc.commands.options import forget, text_of
 from flowc.commands.outputs import KUSTOMIZATION, kustomization
 from flowc.commands.parallel import mapped
 from flowc.commands.project import repository as repository_of
-from flowc.commands.session import Talk, judge_text, refuse_drift
+from flowc.commands.session import FlowFile, Talk, refuse_drift
 from flowc.commands.verdicts import verdict
 from flowc.commands.writing import alone, drift, make_folder, write
 from flowc.config import SettingsError, environments
@@ -149,15 +149,16 @@ def _make(repository: Repository, asked: tuple[str, str]) -> Made:
     """Compile all flows of a file, given with the digest of its settings, for all targets; no verdict where the file holds no flow."""
     path, fingerprint = asked
     full = os.path.join(repository.root, path)
-    data = load(full)
-    ignored = repository.sources.ignored(full)
+    folder, data = os.path.dirname(full), load(full)
+    near = {name: replace(repository.sources, target=name).near(folder) for name in repository.project.targets}
     seen: dict[str, bytes | None] = {path: data}
+    named = {key: where for _, files in near.values() for key, where in files.items()}
+    recorder = Recorder(Folder(folder, named), seen, os.path.dirname(path))
+    file = FlowFile(shown(full), data, recorder, ignored=repository.sources.ignored(full))
     verdicts = []
     met: dict[tuple[str, str], bool] = {}
-    for name in repository.project.targets:
-        settings, named = replace(repository.sources, target=name).near(os.path.dirname(full))
-        recorder = Recorder(Folder(os.path.dirname(full), named), seen, os.path.dirname(path))
-        verdicts.append(judge_text(shown(full), data, recorder, settings, target=name, ignored=ignored))
+    for name, (settings, _) in near.items():
+        verdicts.append(file.judged(settings, name))
         met |= _met(settings, [flow for flow, _ in verdicts[-1].checked.flows])
     told = tuple(each for each in map(verdict, verdicts) if not each.empty)
     texts: dict[str, str] = {}

@@ -6,7 +6,7 @@ import os
 import posixpath
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -48,6 +48,7 @@ class Judged:
 DECLARES = b" = Code(\n"
 """How a module declares a code."""
 
+_Read = tuple["Checked", "_Texts"]
 Accept = Callable[[Sequence["Flow"]], object]
 """Called with the flows of a file before any is compiled; raises where the command cannot go on with these."""
 
@@ -68,57 +69,76 @@ def one_flow(argument: str, flows: Sequence[Flow]) -> Flow:
     return flows[0]
 
 
-def judge(wanted: Wanted, sources: Source, target: str | None = None, accept: Accept | None = None) -> Judged:
-    """Read a file, check its flows, and compile them for the target. PathError and SettingsError pass through."""
+@dataclass(frozen=True, slots=True)
+class FlowFile:
+    """The bytes of a flow's file under the path to show, and the Reader of what stands beside it; codes that begin as one of `ignored` are
+    left out. `flow` is the one that is meant, None where all are. What was read is kept, so that the next target need not read again.
+    """
+
+    path: str
+    data: bytes
+    reader: Reader
+    flow: str | None = None
+    ignored: tuple[str, ...] = ()
+    _known: list[tuple[Settings, _Read]] = field(default_factory=list, init=False)
+
+    def judged(self, settings: Settings, target: str | None = None, accept: Accept | None = None) -> Judged:
+        """Its flows checked, and compiled for the target where no error stands before that."""
+        from flowc.compiler import Checked, compile_flow
+
+        source, found = decode(self.path, self.data)
+        if source is None:
+            return Judged(self.path, tuple(found), Checked((), ()), (), lambda _: None)
+        checked, texts = self._read(source, settings)
+        found = self._left(checked.diagnostics, source, texts)
+        if has_errors(found) or target is None:
+            return Judged(self.path, tuple(found), checked, (), texts)
+        if accept is not None:
+            accept([flow for flow, _ in checked.flows])
+        compiled = tuple(compile_flow(flow, graph, target, settings) for flow, graph in checked.flows)
+        every = [*checked.diagnostics, *(diagnostic for each in compiled for diagnostic in each.diagnostics)]
+        return Judged(self.path, tuple(self._left(every, source, texts)), checked, compiled, texts)
+
+    def _read(self, source: SourceFile, settings: Settings) -> _Read:
+        from flowc.compiler import check
+
+        asked = settings.for_reading()
+        for known, read in self._known:
+            if known == asked:
+                return read
+        texts = _Texts(source, self.reader, {})
+        made = (check(source, texts.read, settings, self.flow), texts)
+        self._known.append((asked, made))
+        return made
+
+    def _left(self, found: Sequence[Diagnostic], source: SourceFile, texts: Texts) -> list[Diagnostic]:
+        if not found and "flowc:" not in source.text:
+            return []
+        from flowc import suppress
+
+        left = suppress.apply(list(found), source, texts, is_code, self.flow is None)
+        if not self.ignored:
+            return left
+        return [each for each in left if not (each.code.id.startswith(self.ignored) and suppress.can_suppress(each))]
+
+
+def opened(wanted: Wanted, sources: Source, target: str | None = None) -> tuple[FlowFile, Settings]:
+    """The file that was named, and the settings that count for it. PathError and SettingsError pass through."""
     data = load(wanted.path)
     folder = os.path.dirname(wanted.path)
     settings, named = (sources if target is None else replace(sources, target=target)).near(folder)
-    return judge_text(
-        shown(wanted.path), data, Folder(folder, named), settings, wanted.flow, target, accept, ignored=sources.ignored(wanted.path)
-    )
+    return FlowFile(shown(wanted.path), data, Folder(folder, named), wanted.flow, sources.ignored(wanted.path)), settings
 
 
-def judge_text(
-    path: str,
-    data: bytes,
-    reader: Reader,
-    settings: Settings,
-    flow: str | None = None,
-    target: str | None = None,
-    accept: Accept | None = None,
-    *,
-    ignored: tuple[str, ...] = (),
-) -> Judged:
-    """The same for the bytes of a file and a Reader for what stands beside it; codes that begin as one of `ignored` are left out."""
-    from flowc.compiler import Checked, check, compile_flow
-
-    source, found = decode(path, data)
-    if source is None:
-        return Judged(path, tuple(found), Checked((), ()), (), lambda _: None)
-    texts = _Texts(source, reader, {})
-    checked = check(source, texts.read, settings, flow)
-    found = _suppressed(checked.diagnostics, source, texts, flow is None, ignored)
-    if has_errors(found) or target is None:
-        return Judged(path, tuple(found), checked, (), texts)
-    if accept is not None:
-        accept([flow for flow, _ in checked.flows])
-    compiled = tuple(compile_flow(flow, graph, target, settings) for flow, graph in checked.flows)
-    every = [*checked.diagnostics, *(diagnostic for each in compiled for diagnostic in each.diagnostics)]
-    found = _suppressed(every, source, texts, flow is None, ignored)
-    return Judged(path, tuple(found), checked, compiled, texts)
+def judge(wanted: Wanted, sources: Source, target: str | None = None, accept: Accept | None = None) -> Judged:
+    """Read a file, check its flows, and compile them for the target. PathError and SettingsError pass through."""
+    file, settings = opened(wanted, sources, target)
+    return file.judged(settings, target, accept)
 
 
-def judge_for_each(
-    path: str,
-    data: bytes,
-    reader: Reader,
-    settings: Mapping[str | None, Settings],
-    flow: str | None = None,
-    *,
-    ignored: tuple[str, ...] = (),
-) -> Judged:
+def judge_for_each(file: FlowFile, settings: Mapping[str | None, Settings]) -> Judged:
     """The same for each target with its settings, as one: what is found for several is told once. `checked` is that of the first."""
-    each = [judge_text(path, data, reader, one, flow, target, ignored=ignored) for target, one in settings.items()]
+    each = [file.judged(one, target) for target, one in settings.items()]
     if len(each) == 1:
         return each[0]
     from flowc.suppress import UNUSED
@@ -127,18 +147,7 @@ def judge_for_each(
     # a comment that silences something for one target is of use
     kept = [one for one in found if one.code is not UNUSED or all(one in judged.found for judged in each)]
     compiled = tuple(one for judged in each for one in judged.compiled)
-    return Judged(path, tuple(kept), each[0].checked, compiled, lambda name: _first_text([judged.texts for judged in each], name))
-
-
-def _suppressed(
-    found: Sequence[Diagnostic], source: SourceFile, texts: Texts, complete: bool, ignored: tuple[str, ...]
-) -> list[Diagnostic]:
-    if not found and "flowc:" not in source.text:
-        return []
-    from flowc import suppress
-
-    left = suppress.apply(list(found), source, texts, is_code, complete)
-    return [each for each in left if not (each.code.id.startswith(ignored) and suppress.can_suppress(each))] if ignored else left
+    return Judged(file.path, tuple(kept), each[0].checked, compiled, lambda name: _first_text([judged.texts for judged in each], name))
 
 
 def known_codes() -> set[str]:

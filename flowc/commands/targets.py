@@ -16,9 +16,8 @@ from flowc.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from flowc.commands.session import Judged
+    from flowc.commands.session import FlowFile, Judged
     from flowc.diagnostics import Diagnostic
-    from flowc.source import Reader
 
 
 @click.command("targets", cls=Command, short_help="List the targets, or what of a flow each carries.")
@@ -71,42 +70,30 @@ def versions(target: str) -> tuple[str, ...]:
 def _table(flow: str, sources: Source, form: str) -> tuple[Judged, str]:
     """The verdict on the file by itself, and the tables of its flows where that has no error."""
     from flowc import target
-    from flowc.commands.files import Folder, load, shown
-    from flowc.commands.session import judge_text, one_file
+    from flowc.commands.session import one_file, opened
     from flowc.report import support
 
     wanted = one_file(flow, "--flow takes one")
-    data, folder = load(wanted.path), os.path.dirname(wanted.path)
-    settings, named = sources.near(folder)
-    apart = {name: replace(sources, target=name).near(folder)[0] for name in target.names()}
-    path, reader = shown(wanted.path), Folder(folder, named)
-    ignored = sources.ignored(wanted.path)
-    judged = judge_text(path, data, reader, settings, wanted.flow, ignored=ignored)
+    file, settings = opened(wanted, sources)
+    apart = {name: replace(sources, target=name).near(os.path.dirname(wanted.path))[0] for name in target.names()}
+    judged = file.judged(settings)
     if judged.failed:
         return judged, ""
     tables = []
     for each, graph in judged.checked.flows:
-        said = dict(_said(path, data, reader, apart, each.name, judged.found, ignored))
+        said = dict(_said(replace(file, flow=each.name), apart, judged.found))
         tables.append(support.table(each, graph, said))
     return judged, support.dump(tables) if form == "json" else "\n".join(map(support.as_text, tables))
 
 
 def _said(
-    path: str,
-    data: bytes,
-    reader: Reader,
-    apart: Mapping[str, Settings],
-    flow: str,
-    before: tuple[Diagnostic, ...],
-    ignored: tuple[str, ...],
+    file: FlowFile, apart: Mapping[str, Settings], before: tuple[Diagnostic, ...]
 ) -> Iterator[tuple[str, dict[str, list[Diagnostic]]]]:
     """What every target said of the flow by its settings, by version, beyond what was known before any was asked."""
-    from flowc.commands.session import judge_text
-
     for name, settings in apart.items():
         found = {}
         for version in versions(name) or ("",):
             chosen = replace(settings, **dict[str, Any]({_field(name): version})) if version else settings
-            said = judge_text(path, data, reader, chosen, flow, name, ignored=ignored).found
+            said = file.judged(chosen, name).found
             found[version] = [each for each in said if each not in before]
         yield name, found

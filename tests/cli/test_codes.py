@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowc.commands.session import judge_text, known_codes
+from flowc.commands.session import FlowFile, known_codes
 from flowc.diagnostics import REGISTRY
 from flowc.report.page import RANGES
 from flowc.settings import Settings
@@ -29,18 +29,12 @@ def _reported(example: Example) -> list[Diagnostic]:
     files = {path: text.encode() if isinstance(text, str) else text for path, text in example.files.items()}
     path, _, name = example.flow.partition(":")
     folder = path.rpartition("/")[0]
-    judged = judge_text(
-        path,
-        files[path],
-        lambda path: files.get(f"{folder}/{path}" if folder else path),
-        Settings(**dict(example.settings)),  # type: ignore[arg-type]
-        flow=name or None,
-        target=example.target,
-    )
+    settings = Settings(**dict(example.settings))  # type: ignore[arg-type]
+    file = FlowFile(path, files[path], lambda path: files.get(f"{folder}/{path}" if folder else path), name or None)
+    judged = file.judged(settings, example.target)
     found = list(judged.found)
     if example.on:
         check = importlib.import_module(f"flowc.run.{example.on}_check").check
-        settings = Settings(**dict(example.settings))  # type: ignore[arg-type]
         found += [each for flow, graph in judged.checked.flows for each in check(flow, graph, settings)]
     return found
 

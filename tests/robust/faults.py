@@ -63,11 +63,11 @@ def forked(folder: Path, arguments: list[str], watch: Callable[[str, tuple[Any, 
 @cache
 def _warm() -> None:
     """Load and make ready here what each copy of this process would load again."""
-    from flowc.commands.session import judge_text
+    from flowc.commands.session import FlowFile
     from flowc.settings import Settings
 
     for target in ("argo", "kubernetes"):
-        assert not judge_text("flow.py", HELLO.encode(), lambda _: None, Settings(), target=target).failed
+        assert not FlowFile("flow.py", HELLO.encode(), lambda _: None).judged(Settings(), target).failed
     for module in ("compile", "fix", "repository"):
         importlib.import_module(f"flowc.commands.{module}")
 
