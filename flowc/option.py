@@ -14,6 +14,10 @@ pairs, json pairs: the same, but the flag takes two words; overlays: patches by 
 """
 
 
+HIDDEN = "set; not shown here"
+"""What stands for a value that may not be shown."""
+
+
 class SettingsError(ValueError):
     """A settings file says something that flowc cannot take; the message stands alone."""
 
@@ -23,6 +27,7 @@ class Option:
     """One setting: a field of Settings, a key of `[tool.flowc]`, a flag. Key and flag follow from the field where they are not given.
 
     `dotted`: the names in its table have dots, so TOML must have them in quotes, lest it makes tables of them.
+    `secret`: a key, or an address that is one. What may be seen of it is `secret:NAME/KEY`, which says where it is.
     """
 
     field: str
@@ -33,6 +38,7 @@ class Option:
     choices: tuple[str, ...] = ()
     minimum: int | None = None
     dotted: bool = False
+    secret: bool = False
 
     @property
     def key(self) -> str:
@@ -45,6 +51,11 @@ class Option:
             return ""
         name = self.flag or self.key
         return f"--{name}/--no-{name}" if self.kind == "switch" else f"--{name}"
+
+
+def hidden(option: Option, value: Any) -> bool:
+    """Whether a value of that setting may not be shown."""
+    return option.secret and value is not None and not str(value).startswith("secret:")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from flowc.commands.files import shown
 from flowc.commands.options import Source, text_of
 from flowc.config import Option
 from flowc.meaning import plain
+from flowc.option import HIDDEN, hidden
 from flowc.settings import Settings
 
 
@@ -59,7 +60,9 @@ def settings_text(sources: Source, folder: str, form: str, everything: bool) -> 
 
 
 def _shown(option: Option, given: Mapping[str, Any], value: Any) -> Any:
-    """The value as a settings file has it; of a folder of texts its path."""
+    """The value as a settings file has it; of a folder of texts its path, of a secret that it is set."""
+    if hidden(option, value):
+        return HIDDEN
     if option.kind == "folder":
         path = given.get(option.field)
         return path and shown(str(path))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowc import target
+from flowc import config, target
 from flowc.commands.files import PathError, Wanted, expand, shown
 from flowc.commands.options import Command, Source, given, with_settings
 from flowc.commands.project import flows_of
@@ -21,6 +21,7 @@ from flowc.commands.session import judge
 from flowc.config import SettingsError
 from flowc.frontend.classes import NO_FLOW
 from flowc.meaning import Change, changes, meaning, plain
+from flowc.option import HIDDEN, hidden
 from flowc.report import counted
 from flowc.report.changes import FORMATS, render
 
@@ -59,12 +60,20 @@ def _compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, 
     for name in sorted({*before, *after} - set(moved.values())):
         old = moved.get(name, name)
         one, two = before.get(old), after.get(name)
-        each = [Change((), one and name, two and name)] if one is None or two is None else list(changes(_at(one, old, name), two))
+        each = [Change((), one and name, two and name)] if one is None or two is None else [_shown(change) for change in changes(_at(one, old, name), two)]
         if old != name:
             each.insert(0, Change(("file",), old.rpartition(":")[0], name.rpartition(":")[0]))
         if each:
             found[name] = each
     return found
+
+
+def _shown(change: Change) -> Change:
+    """The change with what may not be shown of a setting hidden."""
+    option = config.BY_KEY.get(change.path[-1].rpartition(": ")[2].replace("_", "-")) if change.path[0] == "settings" else None
+    if option is None or not option.secret:
+        return change
+    return replace(change, **{side: HIDDEN for side in ("before", "after") if hidden(option, getattr(change, side))})
 
 
 def _moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from flowc.deployment import overlays
 from flowc.graph import GANGS
 from flowc.ir import Dynamic, Value
 from flowc.meaning import MERGED, plain
+from flowc.option import HIDDEN, hidden
 from flowc.report import printable
 from flowc.settings import STEP_KINDS, Settings
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 UNITS = {"memory": "MB", "disk": "MB", "shared_memory": "MiB", "tmpfs_size": "MiB"}
 ALWAYS = ("cpu", "memory", "image")
-SECRET = ("production_token", "notify_slack_webhook_url", "notify_pager_duty_integration_key", "notify_incident_io_api_key")
 POD_TOPICS = ("What a pod runs", "Where artifacts are kept", "What pods get", "Step Functions and AWS Batch", "Kubernetes Jobs")
 FLOW_DECORATORS = ("schedule", "trigger", "trigger_on_finish", "project", "exit_hook")
 LONGEST = 400
@@ -202,7 +202,7 @@ def _given(settings: Settings, told: Mapping[str, str], topics: tuple[str, ...])
         for option in config.TOPICS.get(topic, ()):
             if option.field in told and option.field != "environment":
                 value = getattr(settings, option.field)
-                text = "set; not shown here" if option.field in SECRET else _folder(value) if option.kind == "folder" else _text(value)
+                text = HIDDEN if hidden(option, value) else _folder(value) if option.kind == "folder" else _text(value)
                 yield Row(option.key, text, printable(told[option.field]))
 
 

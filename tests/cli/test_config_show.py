@@ -88,6 +88,17 @@ def test_what_is_shown_is_a_settings_file(here: Path) -> None:
         assert kept == parse(SETTINGS, "flowc.toml", env)
 
 
+def test_a_key_is_not_shown(here: Path) -> None:
+    """A literal key, which the log of a CI job would keep, is told as set; what only says where a key is, and the production token, are shown."""
+    flags = ("--notify-slack-webhook-url", "https://hooks.example.com/T0", "--notify-incident-io-api-key", "secret:incident/key")
+    for form in ("toml", "json"):
+        shown = flowc("config", "show", *flags, "--production-token", "hello-0-abcd", "--as", form).stdout
+        assert "set; not shown here" in shown
+        assert "secret:incident/key" in shown
+        assert "hello-0-abcd" in shown
+        assert "hooks.example.com" not in shown
+
+
 def test_the_schema_takes_what_the_reader_takes() -> None:
     """Every setting in its form passes, in an environment too; unknown keys and wrong kinds do not."""
     loads, _ = _toml_reader()

@@ -142,6 +142,18 @@ def test_environments(repository: Path) -> None:
     assert flowc("diff", "--env", "prod", "--against", "HEAD").stdout == ""
 
 
+def test_a_key_is_not_shown(repository: Path) -> None:
+    """That a literal key changed is told and its value is not, since this text goes into pull requests; the production token is no secret."""
+    text = (repository / "flowc.toml").read_text()
+    keys = 'notify-pager-duty-integration-key = "r0-key"\nproduction-token = "hello-0-abcd"\n'
+    (repository / "flowc.toml").write_text(f'{keys}{text}[argo]\nnotify-pager-duty-integration-key = "r1-key"\n')
+    for form in ("text", "markdown", "json"):
+        said = flowc("diff", "--format", form, code=1).stdout
+        assert said.count("set; not shown here") == 2
+        assert "hello-0-abcd" in said
+        assert not [key for key in ("r0-key", "r1-key") if key in said]
+
+
 def test_mistakes(repository: Path) -> None:
     """A revision that is none, an option in its place, a flow with errors: each is said, with exit code 2."""
     assert "there is no revision 'nothing'" in flowc("diff", "--against", "nothing", code=2).stderr

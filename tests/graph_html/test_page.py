@@ -122,8 +122,9 @@ def test_where_settings_come_from(tmp_path: Path) -> None:
         'image = "base:1"\nenvironment = { A = "all", B = "all" }\n[env.prod]\nservice-account = "robot"\n'
     )
     done = flowc(
-        "graph", str(tmp_path / "flow.py"), "--format", "html", "--env", "prod", "--namespace", "ml", "--production-token", "s3cret-token"
-    )
+        "graph", str(tmp_path / "flow.py"), "--format", "html", "--env", "prod", "--namespace", "ml", "--production-token", "origins-0-abcd",
+        "--notify-slack-webhook-url", "https://hooks.example.com/T0", "--notify-pager-duty-integration-key", "secret:pager/key",
+    )  # fmt: skip
     page = parsed(done.stdout)
     start, end, flow = (" ".join(page.named(name).text.split()) for name in ("step-start", "step-end", "flow"))
     where = re.escape(str(tmp_path)) if str(tmp_path) in done.stdout else r"\S*"
@@ -133,7 +134,9 @@ def test_where_settings_come_from(tmp_path: Path) -> None:
     assert re.search(rf"A all {where}/flowc\.toml:2", end)
     assert "memory 4096 MB Metaflow's default" in end
     assert re.search(r"namespace ml flag", flow)
-    assert re.search(r"production-token set; not shown here flag", flow)
+    for fact in ("production-token origins-0-abcd", "notify-slack-webhook-url set; not shown here", "notify-pager-duty-integration-key secret:pager/key"):
+        assert f"{fact} flag" in flow
+    assert "hooks.example.com" not in done.stdout
 
 
 def test_overlays_are_told(tmp_path: Path) -> None:
