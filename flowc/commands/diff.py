@@ -60,7 +60,8 @@ def _compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, 
     for name in sorted({*before, *after} - set(moved.values())):
         old = moved.get(name, name)
         one, two = before.get(old), after.get(name)
-        each = [Change((), one and name, two and name)] if one is None or two is None else [_shown(change) for change in changes(_at(one, old, name), two)]
+        both = () if one is None or two is None else changes(_at(one, old, name), two)
+        each = [_shown(change) for change in both] if one and two else [Change((), one and name, two and name)]
         if old != name:
             each.insert(0, Change(("file",), old.rpartition(":")[0], name.rpartition(":")[0]))
         if each:
@@ -73,7 +74,8 @@ def _shown(change: Change) -> Change:
     option = config.BY_KEY.get(change.path[-1].rpartition(": ")[2].replace("_", "-")) if change.path[0] == "settings" else None
     if option is None or not option.secret:
         return change
-    return replace(change, **{side: HIDDEN for side in ("before", "after") if hidden(option, getattr(change, side))})
+    before, after = (HIDDEN if hidden(option, value) else value for value in (change.before, change.after))
+    return Change(change.path, before, after)
 
 
 def _moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:
