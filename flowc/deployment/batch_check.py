@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowc import merging
-from flowc.deployment import batch, batch_code, batch_values, pods
+from flowc.deployment import batch, batch_code, batch_values, pods, settings_check
 from flowc.deployment.code import IMAGE_PATH
 from flowc.deployment.pods_check import RESERVED, check_packages
 from flowc.deployment.samples import sample
@@ -124,6 +124,7 @@ def _environment(step: Step) -> Iterator[Diagnostic]:
 
 
 def _settings(flow: Flow, settings: Settings) -> Iterator[Diagnostic]:
+    yield from settings_check.images(flow, settings, code=BAD_VALUE)
     if settings.code == "image" and not (settings.code_path or "").startswith("/"):
         help_ = "say in which folder of the image the flow is: --code-path /app"
         yield Diagnostic(IMAGE_PATH, "the path of the flow in the image is not given", flow.span, help=help_)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from flowc.deployment import settings_check
 from flowc.deployment.attributes import TEMPLATED, has_braces
 from flowc.diagnostics import Diagnostic
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from flowc.settings import Settings
 
 PLAIN = (
-    *("image", "image_pull_secrets", "datastore_root", "metadata", "config_map", "environment", "secrets", "service_account"),
-    *("labels", "annotations", "namespace", "owner", "production_token"),
+    *("image", "image_pull_secrets", "datastore_root", "datastore_claim", "metadata", "config_map", "environment", "secrets"),
+    *("service_account", "labels", "annotations", "namespace", "owner", "production_token"),
 )
 """Settings whose text reaches the objects as it is; that of the others is coded, or of a form that has no braces."""
 
@@ -25,7 +26,16 @@ OF_THE_RUN = re.compile(r"\{\{workflow\.(name|namespace|uid|serviceAccountName|c
 
 
 def check(flow: Flow, settings: Settings) -> Iterator[Diagnostic]:
-    """FC402 for settings with `{{`, those that only name the run (`{{workflow.name}}`) left out."""
+    """FC402 for settings with `{{`, those that only name the run (`{{workflow.name}}`) left out; then what no cluster takes."""
+    found = list(_braces(flow, settings))
+    yield from found or settings_check.check(flow, settings, filled=_filled)
+
+
+def _filled(text: str) -> str:
+    return OF_THE_RUN.sub("x", text)
+
+
+def _braces(flow: Flow, settings: Settings) -> Iterator[Diagnostic]:
     for name in PLAIN:
         if has_braces(_without_run(getattr(settings, name))):
             message = f"the setting {name.replace('_', '-')} has `{{{{`, which Argo would rewrite"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flowc.deployment import jobs, profile
+from flowc.deployment import jobs, profile, settings_check
 from flowc.deployment.samples import sample
 from flowc.diagnostics import Code, Diagnostic, Example, OutputBug, Severity
 
@@ -57,13 +57,6 @@ LONG_ANNOTATIONS = Code(
     bad=Example({"flow.py": sample("kubernetes", on_start="@kubernetes(annotations={'note': 'x' * 270_000})")}, line=5, target=TARGET),
     good=Example({"flow.py": sample("kubernetes", on_start="@kubernetes(annotations={'note': 'x' * 1_000})")}, target=TARGET),
 )
-BAD_NAME = Code(
-    "FC564",
-    "a name that Kubernetes does not take",
-    "Names of namespaces, service accounts, claims and Secrets have lower-case letters, digits and `-`, most of them `.` too.",
-    bad=Example({"flow.py": sample()}, line=4, target=TARGET, settings={"namespace": "My_Team"}),
-    good=Example({"flow.py": sample()}, target=TARGET, settings={"namespace": "my-team"}),
-)
 SERVER_SIDE = Code(
     "FC565",
     "an object for server-side apply only",
@@ -77,7 +70,7 @@ SERVER_SIDE = Code(
 
 def rules(flow: Flow, objects: Sequence[Mapping[str, Any]], settings: Settings) -> list[Diagnostic]:
     """Judge the objects, and the Jobs in the plan that the coordinator will make of them."""
-    found = list(_settings(flow, settings))
+    found = list(settings_check.check(flow, settings, own=("kueue-queue",)))
     plan = _plan(objects)
     templates: dict[str, Mapping[str, Any]] = {"": plan["shared"], **plan["jobs"]}
     for value in objects:
@@ -97,23 +90,6 @@ def rules(flow: Flow, objects: Sequence[Mapping[str, Any]], settings: Settings) 
 def _plan(objects: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     text = next(value["data"]["plan.json"] for value in objects if "plan.json" in value.get("data", {}))
     return dict(json.loads(text))
-
-
-def _settings(flow: Flow, settings: Settings) -> Iterator[Diagnostic]:
-    labels = {"namespace": settings.namespace}
-    subdomains = {
-        "service-account": settings.service_account,
-        "config-map": settings.config_map,
-        "datastore-claim": settings.datastore_claim,
-        "kueue-queue": settings.kueue_queue,
-    }
-    listed = {"secret": settings.secrets, "image-pull-secret": settings.image_pull_secrets}
-    named = [(key, name, _LABEL) for key, name in labels.items()] + [(key, name, _SUBDOMAIN) for key, name in subdomains.items()]
-    named += [(key, name, _SUBDOMAIN) for key, names in listed.items() for name in names]
-    for key, name, form in named:
-        if name is not None and not (form.fullmatch(name) and len(name) <= (63 if form is _LABEL else 253)):
-            help_ = "use lower-case letters, digits and `-`, with a letter or digit at both ends"
-            yield Diagnostic(BAD_NAME, f"the setting {key} is `{name}`, which is no name of Kubernetes", flow.span, help=help_)
 
 
 def _keys(where: str, metadata: Mapping[str, Any], span: Span) -> Iterator[Diagnostic]:
