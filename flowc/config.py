@@ -201,11 +201,25 @@ def project(text: str, path: str, env: str | None = None) -> Project | None:
     if layers is None:
         return None
     found: dict[str, Any] = {}
-    for layer in _chosen(layers, env, None):
-        for key in [key for key in PROJECT if key in layer.table]:
-            name = key.replace("-", "_")
-            found[name] = overlaid(found.get(name), _of_project(key, layer.table[key], layer.place(path, text, key)))
+    for layer in layers:
+        values = _of_repository(layer, text, path)  # of those too that do not count here, so that no mistake waits
+        if layer in _chosen(layers, env, None):
+            found.update({name: overlaid(found.get(name), value) for name, value in values.items()})
     return Project(**found, said="targets" in found)
+
+
+def ignored(text: str, path: str) -> Iterator[tuple[str, Mapping[str, tuple[str, ...]]]]:
+    """Each `per-file-ignores` of the file, also those of environments that were not chosen: how a message on it begins, what it says."""
+    for layer in _layers(text, path, None) or []:
+        found = _of_repository(layer, text, path).get("per_file_ignores")
+        if found is not None:
+            yield f"{layer.place(path, text, 'per-file-ignores')}: {layer.what('per-file-ignores')}", found
+
+
+def _of_repository(layer: _Layer, text: str, path: str) -> dict[str, Any]:
+    """What a layer says by field of Project; of a target's, where it is refused elsewhere, nothing."""
+    keys = [] if layer.target else [key for key in PROJECT if key in layer.table]
+    return {key.replace("-", "_"): _of_project(key, layer.table[key], layer.place(path, text, key)) for key in keys}
 
 
 def environments(text: str, path: str) -> tuple[str, ...]:

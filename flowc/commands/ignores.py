@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from flowc.config import SettingsError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from flowc.config import Project
 
 _DECLARED = re.compile(rb' = Code\(\n\s*"(FC\d{3})"')
 
 
-def refuse_unknown(project: Project, place: str) -> None:
+def refuse_unknown(ignored: Mapping[str, Sequence[str]], place: str) -> None:
     """SettingsError, which begins with `place`, for what is neither a code nor the beginning of one: it would leave out nothing."""
-    for glob, codes in project.per_file_ignores.items():
+    for glob, codes in ignored.items():
         for code in codes:
             if not code:
                 raise SettingsError(f"{place}: {glob}: an empty text is the beginning of every code; name some, as FC305 or FC30")

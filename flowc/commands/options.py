@@ -225,11 +225,11 @@ def forget() -> None:
 def _project(path: str, env: str | None) -> config.Project | None:
     text = text_of(path)
     project = None if text is None else config.project(text, shown(path), env)
-    if text is not None and project is not None and project.per_file_ignores:
+    if text is not None and IGNORES in text:
         from flowc.commands.ignores import refuse_unknown
 
-        at = [places[IGNORES] for _, places in config.lines(text, shown(path), env) if IGNORES in places]
-        refuse_unknown(project, f"{shown(path)}:{at[-1]}: {IGNORES}")
+        for place, ignored in config.ignored(text, shown(path)):
+            refuse_unknown(ignored, place)
     return project
 
 

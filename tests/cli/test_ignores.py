@@ -26,6 +26,23 @@ def test_per_file_ignores_of_no_code(codes: str, said: str, here: Path) -> None:
     assert said in flowc("check", "one.py", code=2).stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('image = "a:1"\n[env.prod.per-file-ignores]\n"old/*" = ["FC9999"]\n', "flowc.toml:2: env.prod: per-file-ignores: old/*: no code is 'FC9999'"),
+        ('[per-file-ignores]\n"a" = ["FC3O5"]\n[env.prod.per-file-ignores]\n"b" = ["FC305"]\n', "flowc.toml:1: per-file-ignores: a: no code is 'FC3O5'"),
+        ('[env.prod]\nper-file-ignores = { "a" = "FC305" }\n', "flowc.toml:2: a: per-file-ignores must be a list of texts, not 'FC305'"),
+        ("[env.prod]\ntargets = []\n", "flowc.toml:2: targets: an empty list is for nothing"),
+    ],
+)
+def test_mistakes_of_an_environment_that_is_not_chosen(text: str, said: str, here: Path) -> None:
+    """What an environment says of codes and of the repository is checked whichever is chosen, and the message has its own line."""
+    (here / "one.py").write_text(HELLO)
+    (here / "flowc.toml").write_text(text + "[env.test]\n")
+    for command in (["check", "one.py"], ["check", "one.py", "--env", "test"], ["check", "one.py", "--env", "prod"], ["config", "show"]):
+        assert said in flowc(*command, code=2).stderr, command
+
+
 def test_per_file_ignores_for_no_file(here: Path) -> None:
     """A glob that is for no flow of the repository is told where all of it is read, and not where one file is."""
     (here / "flows").mkdir(exist_ok=True)
