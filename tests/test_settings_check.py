@@ -54,3 +54,11 @@ def test_what_names_the_run() -> None:
     assert errors("argo", service_account="runner-{{workflow.name}}", rbac=True) == ["FC564"]
     assert errors("argo", namespace="{{workflow.namespace}}") == ["FC564"]
     assert errors("argo", datastore_claim="{{x}}") == ["FC402"]
+
+
+@pytest.mark.parametrize("key", ["events_event_bus", "events_event_source", "events_service_account", "events_namespace"])
+def test_names_of_a_sensor(key: str) -> None:
+    """What a Sensor names is held to the same, and nothing is filled in there."""
+    assert errors("argo", **{key: "events"}) == []
+    assert errors("argo", **{key: "My_Events"}) == ["FC564"]
+    assert errors("argo", **{key: "{{workflow.name}}"}) == ["FC564"]

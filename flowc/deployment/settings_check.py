@@ -31,16 +31,16 @@ BAD_NAME = Code(
 def check(flow: Flow, settings: Settings, own: tuple[str, ...] = (), filled: Callable[[str], str] = str) -> Iterator[Diagnostic]:
     """What is wrong with the names and images that every target for a cluster writes as they are, and with those of its `own` settings.
 
-    `filled` is the text with what the engine fills in, as Argo does with `{{workflow.name}}`; not in names of objects that are written.
+    `filled` is the text with what the engine fills in, as Argo does with `{{workflow.name}}`: in pods, not elsewhere.
     """
-    whole = {"namespace": settings.namespace, **({"service-account": settings.service_account} if settings.rbac else {})}
-    named = [(key, name, name) for key, name in whole.items() if name is not None]
-    parts = {key: getattr(settings, key.replace("-", "_")) for key in ("service-account", "config-map", "datastore-claim", *own)}
+    plain = ["namespace", *own, *(["service-account"] if settings.rbac else [])]
+    of_pods = [key for key in ("service-account", "config-map", "datastore-claim") if key not in plain]
+    named = [(key, name, name) for key in plain if (name := getattr(settings, key.replace("-", "_"))) is not None]
+    named += [(key, name, filled(name)) for key in of_pods if (name := getattr(settings, key.replace("-", "_"))) is not None]
     listed = {"secret": settings.secrets, "image-pull-secret": settings.image_pull_secrets}
-    several = [(key, name) for key, name in parts.items() if key not in whole] + [(key, name) for key in listed for name in listed[key]]
-    named += [(key, name, filled(name)) for key, name in several if name is not None]
+    named += [(key, name, filled(name)) for key, names in listed.items() for name in names]
     for key, name, text in named:
-        form, limit = (_LABEL, 63) if key == "namespace" else (_SUBDOMAIN, 253)
+        form, limit = (_LABEL, 63) if key.endswith("namespace") else (_SUBDOMAIN, 253)
         if not form.fullmatch(text) or len(text) > limit:
             help_ = "use lower-case letters, digits and `-`, with a letter or digit at both ends"
             yield Diagnostic(BAD_NAME, f"the setting {key} is `{name}`, which is no name of Kubernetes", flow.span, help=help_)

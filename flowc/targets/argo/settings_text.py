@@ -21,6 +21,9 @@ PLAIN = (
 )
 """Settings whose text reaches the objects as it is; that of the others is coded, or of a form that has no braces."""
 
+OF_EVENTS = ("events-event-bus", "events-event-source", "events-service-account", "events-namespace")
+"""Settings whose text is a name in the Sensor, where Argo fills nothing in."""
+
 # What people set here, not in a flow, may name the run: these are there in every field of every pod.
 OF_THE_RUN = re.compile(r"\{\{workflow\.(name|namespace|uid|serviceAccountName|creationTimestamp)\}\}")
 
@@ -28,7 +31,7 @@ OF_THE_RUN = re.compile(r"\{\{workflow\.(name|namespace|uid|serviceAccountName|c
 def check(flow: Flow, settings: Settings) -> Iterator[Diagnostic]:
     """FC402 for settings with `{{`, those that only name the run (`{{workflow.name}}`) left out; then what no cluster takes."""
     found = list(_braces(flow, settings))
-    yield from found or settings_check.check(flow, settings, filled=_filled)
+    yield from found or settings_check.check(flow, settings, OF_EVENTS, _filled)
 
 
 def _filled(text: str) -> str:
