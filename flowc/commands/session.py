@@ -13,6 +13,7 @@ import click
 
 from flowc import __version__, report
 from flowc.commands.files import Folder, Wanted, decode, expand, load, shown
+from flowc.commands.rooted import rooted
 from flowc.diagnostics import REGISTRY, Diagnostic, has_errors
 from flowc.report import Found, Style, Texts
 from flowc.source import SourceFile
@@ -216,7 +217,7 @@ class Talk:
         """Write the diagnostics of all files as one report; formats for people end with a count, on stderr."""
         found = report.once(each for one in judged for each in one.reported)
         own = {each.path: each.texts for each in judged if each.found}
-        text = report.render(found, lambda path: _first(own, path), self.format, self._style(), __version__)
+        text = report.render(rooted(found, self.format), lambda path: _first(own, path), self.format, self._style(), __version__)
         if hasattr(self.stream, "reconfigure"):
             self.stream.reconfigure(errors="backslashreplace")
         self.stream.write(text)
