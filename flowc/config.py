@@ -300,8 +300,16 @@ def _values(layer: _Layer, text: str, path: str) -> dict[str, Any]:
         elif key == "tool" and not layer.name:
             raise SettingsError(f"{place}: only in pyproject.toml settings stand under tool.flowc; here [tool.flowc.labels] is [labels]")
         elif key not in PROJECT:
-            raise SettingsError(f"{place}: there is no setting {key!r}{did_you_mean(key, [*BY_KEY, *PROJECT])}")
+            raise SettingsError(f"{place}: there is no setting {key!r}{did_you_mean(key, _known(layer, value))}")
     return found
+
+
+def _known(layer: _Layer, value: Any) -> list[str]:
+    """What a key of the layer can be: with a table, also a target's, and `env` in the file's own."""
+    from flowc.target import names
+
+    tables = [] if layer.target or not isinstance(value, dict) else [*names(), *([] if layer.name else ["env"])]
+    return [*BY_KEY, *PROJECT, *tables]
 
 
 def _toml() -> tuple[Any, type[ValueError]]:

@@ -53,6 +53,9 @@ def test_check_and_drift(repository: Path, monkeypatch: pytest.MonkeyPatch) -> N
     told = run(check, repository, FILES="flows/broken.py flows/hello.py")
     assert (told.returncode, told.stdout.startswith("::error file=flows/broken.py,line=7")) == (1, True)
 
+    told = run(check, repository, FILES="flows/hello.py\nflows/broken.py\n")
+    assert (told.returncode, told.stdout.startswith("::error file=flows/broken.py,line=7")) == (1, True), "YAML's `|` makes lines"
+
 
 def test_inputs_are_words(repository: Path) -> None:
     """What would be a command stays a file's name or an environment's."""

@@ -76,7 +76,11 @@ def test_order(env: str | None, target: str | None, image: str, labels: dict[str
         ("image = 'a'\n[argo]\nimage = 1", "flowc.toml:3: argo: image must be a text (in quotes), not 1"),
         ("image = 'a'\n[env.prod.argo]\nimage = 1", "flowc.toml:3: env.prod.argo: image must be a text (in quotes), not 1"),
         ("[argo]\nout = 'x'", "flowc.toml:2: argo: out is about the repository, not one target"),
-        ("[argoo]\nimage = 'x'", "flowc.toml:1: there is no setting 'argoo'"),
+        ("[argoo]\nimage = 'x'", "flowc.toml:1: there is no setting 'argoo'; did you mean 'argo'?"),
+        ("[stepfunctions]\nimage = 'x'", "flowc.toml:1: there is no setting 'stepfunctions'; did you mean 'step-functions'?"),
+        ("[env.prod.kubernets]\nimage = 'x'", "flowc.toml:1: there is no setting 'kubernets'; did you mean 'kubernetes'?"),
+        ("[envs.prod]\nimage = 'x'", "flowc.toml:1: there is no setting 'envs'; did you mean 'env'?"),
+        ("[env.prod.envs]\nimage = 'x'", "flowc.toml:1: there is no setting 'envs'"),
         ("argo = 1", "flowc.toml:1: there is no setting 'argo'"),
     ],
 )
