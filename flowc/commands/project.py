@@ -42,7 +42,7 @@ class Repository:
         for pattern in self.project.flows:
             matches = matching(pattern, self.root)
             if not matches:
-                raise PathError(f"flows: no file matches {pattern!r} in {shown(self.root)}")
+                raise PathError(f"flows: {_no_match(pattern, self.root)}")
             found.update(matches)
         return sorted(path.replace(os.sep, "/") for path in found)
 
@@ -65,6 +65,12 @@ class Repository:
                 settings[folder] = repr({target: _said(each) for target, each in near.items()})
             found[path] = digest(f"({settings[folder]}, {self.sources.ignored(full)!r})".encode())
         return found
+
+
+def _no_match(pattern: str, root: str) -> str:
+    if os.path.isdir(os.path.join(root, pattern)):
+        return f"{pattern!r} is a folder; name the files in it: {pattern.rstrip('/') + '/**/*.py'!r}"
+    return f"no file matches {pattern!r} in {shown(root)}{'; write it with /' if chr(92) in pattern else ''}"
 
 
 def _said(settings: Settings) -> dict[str, object]:

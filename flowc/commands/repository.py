@@ -22,8 +22,8 @@ from flowc.commands.project import repository as repository_of
 from flowc.commands.session import FlowFile, Talk, refuse_drift
 from flowc.commands.verdicts import verdict
 from flowc.commands.writing import alone, drift, make_folder, write
-from flowc.config import SettingsError, environments
-from flowc.report import counted
+from flowc.config import SettingsError, environments, project
+from flowc.report import counted, printable
 from flowc.target import load as load_target
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def compile_repository(sources: Source, talk: Talk, *, check: bool, everything: 
 
 def _compile(repository: Repository, talk: Talk, *, check: bool, everything: bool, strict: bool) -> None:
     files = repository.told()
+    _warn_of_shared_out(repository)
     before = {} if check or everything else lock.read(repository.out)
     current = _current(repository, {path: before[path] for path in files if path in before})
     made = [each for each in _make_all(repository, [path for path in files if path not in current]) if each.judged]
@@ -98,6 +99,18 @@ def _note_environments(repository: Repository) -> None:
     if found:
         wrote = f"{shown(repository.out)} ({', '.join(repository.project.targets)}) is of no environment"
         print(f"flowc: note: {wrote}; {shown(path)} has {', '.join(found)}: flowc compile --env {found[0]}", file=sys.stderr)
+
+
+def _warn_of_shared_out(repository: Repository) -> None:
+    """Tell of environments whose outputs go where those of the one that is compiled go."""
+    path, _ = repository.sources.project(repository.root) or ("", None)
+    text = None if repository.sources.env is None else text_of(path)
+    outs = {} if text is None else {name: project(text, shown(path), name) for name in environments(text, shown(path))}
+    folder = os.path.normpath(repository.project.out)
+    sharing = [name for name, found in outs.items() if found and os.path.normpath(found.out) == folder]
+    if len(sharing) > 1:
+        each = f"{' and '.join(sharing)} have the same `out`, {folder}: each replaces what the other wrote; give each a folder of its own"
+        print(f"flowc: warning: {printable(f'{shown(path)}: {each}')}", file=sys.stderr)
 
 
 def _refuse_vacuous(made: Sequence[Made]) -> None:

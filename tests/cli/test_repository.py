@@ -183,3 +183,27 @@ def test_check_of_one_flow(repository: Path) -> None:
     assert "not what its flow compiles to" in flowc("compile", "flows/hello.py", "--target", "argo", "--out-dir", "out", "--check", code=1).stderr
     assert "name it by -o or --out-dir" in flowc("compile", "flows/hello.py", "--target", "argo", "--check", code=2).stderr
     assert "the settings file says what is compiled where" in flowc("compile", "--target", "argo", code=2).stderr
+
+
+def test_environments_that_share_a_folder(repository: Path) -> None:
+    """Each would replace what the other wrote, so that one of two checks always fails: it is told, with what to do."""
+    (repository / "flowc.toml").write_text('flows = ["flows/**/*.py"]\n[env.a]\nnamespace = "a"\n[env.b]\nout = "./manifests/"\n[env.c]\nout = "c"\n')
+    told = "flowc: warning: flowc.toml: a and b have the same `out`, manifests: each replaces what the other wrote; give each a folder of its own\n"
+    assert flowc("compile", "--env", "a").stderr.startswith(told)
+    assert flowc("compile", "--env", "b", "--check", code=1).stderr.startswith(told)
+    assert "warning" not in flowc("compile", "--env", "c").stderr + flowc("compile").stderr
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("flows", "flows: 'flows' is a folder; name the files in it: 'flows/**/*.py'"),
+        ("flows/", "flows: 'flows/' is a folder; name the files in it: 'flows/**/*.py'"),
+        ("flows/*.yaml", "flows: no file matches 'flows/*.yaml' in ."),
+        ("flows\\\\*.py", "flows: no file matches 'flows\\\\*.py' in .; write it with /"),
+    ],
+)
+def test_patterns_that_match_nothing(repository: Path, pattern: str, message: str) -> None:
+    """A pattern without a match is an error, which says what it should have been where that is plain."""
+    (repository / "flowc.toml").write_text(f'flows = ["flows/*.py", "{pattern}"]\n')
+    assert flowc("compile", code=2).stderr == f"flowc: {message}\n"
