@@ -24,7 +24,11 @@ def drop_suppression(tree: Tree, diagnostic: Diagnostic) -> bytes | None:
         return f"{match[0][: match.start(1) - match.start()]}{', '.join(codes)}]" if codes else ""
 
     head, tail = text[: span.column - 1], text[span.column - 1 :]
-    changed = head + IGNORE.sub(without, tail, count=1)
+    kept = IGNORE.sub(without, tail, count=1)
+    if not IGNORE.match(kept):
+        rest = kept.lstrip(" \t")
+        kept = rest if rest.startswith(("#", "\r", "\n")) or not rest else f"# {rest}"
+    changed = head + kept
     body, ending = changed.rstrip(), changed[len(changed.rstrip("\r\n")) :]
     lines[span.line - 1] = (body.removesuffix("#").rstrip() if body.endswith(" #") else body) + ending
     if not lines[span.line - 1].strip() and text.strip().startswith("#"):

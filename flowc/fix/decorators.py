@@ -10,17 +10,18 @@ from flowc.fix.unsafe import Unsafe
 
 
 def drop_twin(tree: Tree, diagnostic: Diagnostic) -> bytes | None:
-    """The second of two decorators that are the same to the letter goes."""
-    assert diagnostic.span is not None
+    """The second of two decorators that are the same to the letter goes. Unsafe where a comment would go with it."""
+    span = diagnostic.span
+    assert span is not None
     owners: list[cst.FunctionDef | cst.ClassDef] = [*tree.all(cst.FunctionDef), *tree.all(cst.ClassDef)]
     for owner in owners:
-        here = any(tree.line(each) == diagnostic.span.line for each in owner.decorators)
-        texts: set[str] = set()
-        for decorator in owner.decorators if here else ():
-            text = tree.code(decorator.decorator)
-            if text in texts:
-                return tree.replaced({decorator: cst.RemoveFromParent()})
-            texts.add(text)
+        told = next((tree.code(each.decorator) for each in owner.decorators if tree.starts(each.decorator, span)), None)
+        same = [each for each in owner.decorators if tree.code(each.decorator) == told]
+        if len(same) < 2:
+            continue
+        if same[1].trailing_whitespace.comment or any(line.comment for line in same[1].leading_lines):
+            raise Unsafe("the second has a comment, which would go with it")
+        return tree.replaced({same[1]: cst.RemoveFromParent()})
     return None
 
 

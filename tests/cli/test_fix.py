@@ -39,6 +39,10 @@ def flow(name: str = "train", body: str = "self.next(self.end)", days: str = "1"
     return FLOW.format(name=name, body=body.replace("\n", "\n        "), days=days)
 
 
+HELPED = "self.next(self.end)\n\ndef where(self, frame):\n    return frame.index, frame.names.index('a')"
+CACHED = "    @mine.cached\n    @mine.cached\n"
+
+
 CASES = {
     "reserved name": (flow("index", "print(self.index)\nself.next(self.end)"), flow("index_step", "print(self.index)\nself.next(self.end)")),
     "invalid name": (flow("trainModel"), flow("train_model")),
@@ -61,13 +65,32 @@ CASES = {
         flow(body="self.next(self.end)  # keep  # flowc: ignore[FC305]"),
         flow(body="self.next(self.end)  # keep"),
     ),
+    "unused suppression and why it was": (
+        flow(body="self.next(self.end)  # flowc: ignore[FC305] since Bob says so"),
+        flow(body="self.next(self.end)  # since Bob says so"),
+    ),
+    "unused suppression before another comment": (
+        flow(body="self.next(self.end)  # flowc: ignore[FC305]  # noqa"),
+        flow(body="self.next(self.end)  # noqa"),
+    ),
+    "reserved name beside helpers that mean another thing": (flow("index", HELPED), flow("index_step", HELPED)),
+    "same decorator twice, below another that stands twice": (
+        flow().replace("    @step\n    def train", f"{CACHED}    @retry(times=2)\n    @retry(times=2)\n    @step\n    def train"),
+        flow().replace("    @step\n    def train", f"{CACHED}    @retry(times=2)\n    @step\n    def train"),
+    ),
     "unused suppression on its own": (flow(body="self.next(self.end)   # flowc: ignore[FC305]"), flow()),
 }
 LEFT = {
     "next before a return": flow(body="self.next(self.end)\nreturn"),
     "next of a foreach before a change": flow(body="self.next(self.end, foreach='x')\nself.x = 3"),
+    "next of a foreach before a longer list": flow(body="xs = self.x = [1]\nself.next(self.end, foreach='x')\nxs += [2]"),
+    "next of a foreach before a change by another name": flow(body="me = self\nself.next(self.end, foreach='x')\nme.x = 3"),
+    "next of a gang before another size": flow(body="n = 2\nself.next(self.end, num_parallel=n)\nn = 3"),
     "next twice": flow(body="if self.x:\n    self.next(self.end)\nself.next(self.end)\nprint()"),
     "name that means something else too": flow("trainModel", "print('trainModel')\nself.next(self.end)"),
+    "name in a path of Metaflow's client": flow("index", "print(f'HelloFlow/{self.x}/index')\nself.next(self.end)"),
+    "name that another function may ask for": flow("index").replace("def end(self): pass", "def end(self, inputs): print(merged(inputs))"),
+    "decorator that has a comment": flow().replace("    @step\n    def train", "    @retry(times=2)\n    @retry(times=2)  # a\n    @step\n    def train"),
     "new name that is taken": flow("trainModel", "self.train_model = 1\nself.next(self.end)"),
     "decorators that differ": flow().replace("    @step\n    def train", "    @retry(times=2)\n    @retry(times=3)\n    @step\n    def train"),
     "last friday": flow(days="6L"),
