@@ -103,8 +103,9 @@ def _inputs(join: cst.FunctionDef) -> str:
 
 def _hands_on(tree: Tree, join: cst.FunctionDef) -> bool:
     """Whether the inputs as a whole get another name, or go to a call that is not known to take them one by one."""
-    taken: set[cst.CSTNode] = {argument.value for call in tree.all(cst.Call, join) if tree.code(call.func) in TAKING for argument in call.args}
-    for each in tree.all(cst.CSTNode, join):
+    calls = (call for call in tree.all(cst.Call, join) if tree.code(call.func) in TAKING)
+    taken: set[cst.CSTNode] = {argument.value for call in calls for argument in call.args}
+    for each in tree.every(join):
         if isinstance(each, (cst.Attribute, cst.Subscript)):
             taken.add(each.value)
         elif isinstance(each, (cst.For, cst.CompFor)):
@@ -173,10 +174,9 @@ def _leaves(tree: Tree, statement: cst.CSTNode) -> bool:
 
 def _stored(tree: Tree, statement: cst.CSTNode) -> list[cst.BaseExpression]:
     """What a statement gives a value: names, and attributes and items of objects."""
-    pending: list[cst.CSTNode] = [each.name for each in tree.all(cst.AsName, statement)]
-    for each in tree.all(cst.CSTNode, statement):
-        if isinstance(each, (cst.AssignTarget, cst.AnnAssign, cst.AugAssign, cst.NamedExpr, cst.For, cst.CompFor)):
-            pending.append(each.target)
+    storing = (cst.AssignTarget, cst.AnnAssign, cst.AugAssign, cst.NamedExpr, cst.For, cst.CompFor)
+    pending: list[cst.CSTNode] = [each.target for each in tree.every(statement) if isinstance(each, storing)]
+    pending += [each.name for each in tree.all(cst.AsName, statement)]
     found: list[cst.BaseExpression] = []
     while pending:
         node = pending.pop()

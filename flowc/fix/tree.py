@@ -32,11 +32,13 @@ class Tree:
 
     def all(self, kind: type[Kind], below: cst.CSTNode | None = None) -> Iterator[Kind]:
         """Every node of a kind, outermost first."""
+        yield from (node for node in self.every(below) if isinstance(node, kind))
+
+    def every(self, below: cst.CSTNode | None = None) -> Iterator[cst.CSTNode]:
         pending: list[cst.CSTNode] = [below or self.module]
         while pending:
             node = pending.pop()
-            if isinstance(node, kind):
-                yield node
+            yield node
             pending += reversed(list(node.children))
 
     def code(self, node: cst.CSTNode) -> str:
