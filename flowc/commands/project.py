@@ -37,14 +37,26 @@ class Repository:
         return os.path.join(self.root, self.project.out)
 
     def files(self) -> list[str]:
-        """The files that the globs match, relative to the root, sorted. PathError where one matches none."""
+        """The files that the globs match, relative to the root, sorted. PathError where one matches none.
+
+        SettingsError for one that no settings file counts for: it would be compiled as if there were none.
+        """
         found: set[str] = set()
         for pattern in self.project.flows:
             matches = matching(pattern, self.root)
             if not matches:
                 raise PathError(f"flows: {_no_match(pattern, self.root)}")
             found.update(matches)
+        for folder, path in {os.path.dirname(path): path for path in sorted(found, reverse=True)}.items():
+            self._refuse_lost(folder, path)
         return sorted(path.replace(os.sep, "/") for path in found)
+
+    def _refuse_lost(self, folder: str, path: str) -> None:
+        if replace(self.sources, env=None).settings_file(os.path.join(self.root, folder)) is None:
+            ours, _ = self.sources.project(self.root) or ("", None)
+            where = "outside its folder" if path.startswith((os.pardir, os.sep)) else "in a git repository of its own"
+            lost = f"{path} stands {where}, where {shown(ours)} does not count"
+            raise SettingsError(f"flows: {printable(lost)}: add `--settings {shown(ours)}`, or put a flowc.toml there")
 
     def told(self) -> list[str]:
         """The files, after a warning on stderr for each glob of `per-file-ignores` that is for none of them."""

@@ -207,3 +207,25 @@ def test_patterns_that_match_nothing(repository: Path, pattern: str, message: st
     """A pattern without a match is an error, which says what it should have been where that is plain."""
     (repository / "flowc.toml").write_text(f'flows = ["flows/*.py", "{pattern}"]\n')
     assert flowc("compile", code=2).stderr == f"flowc: {message}\n"
+
+
+def test_flows_that_the_settings_do_not_reach(repository: Path) -> None:
+    """In a submodule, or outside the folder of the settings file, no settings would count: that is refused, not compiled without them."""
+    (repository / "deploy").mkdir()
+    (repository / "team" / "flows").mkdir(parents=True)
+    (repository / "team" / ".git").write_text("gitdir: ../.git/modules/team\n")
+    (repository / "team" / "flows" / "mine.py").write_text(OTHER)
+    (repository / "flowc.toml").write_text('flows = ["team/flows/*.py"]\nimage = "ml:1"\n[env.prod]\n')
+    message = "flowc: flows: team/flows/mine.py stands in a git repository of its own, where flowc.toml does not count: add `--settings flowc.toml`, "
+    for command in (["compile"], ["compile", "--env", "prod"], ["check"], ["fix", "--diff"]):
+        assert flowc(*command, code=2).stderr == f"{message}or put a flowc.toml there\n"
+    flowc("compile", "--settings", "flowc.toml")
+    assert "image: ml:1" in (repository / "manifests" / "argo" / "otherflow.workflowtemplate.yaml").read_text()
+    (repository / "team" / "flowc.toml").write_text('image = "ml:2"\n')
+    flowc("compile")
+    assert "image: ml:2" in (repository / "manifests" / "argo" / "otherflow.workflowtemplate.yaml").read_text()
+
+    (repository / "flowc.toml").rename(repository / "deploy" / "flowc.toml")
+    (repository / "deploy" / "flowc.toml").write_text('flows = ["../flows/hello.py"]\n')
+    os.chdir(repository / "deploy")
+    assert "../flows/hello.py stands outside its folder, where flowc.toml does not count" in flowc("compile", code=2).stderr
