@@ -13,7 +13,7 @@ import click
 from flowc.commands.files import PathError, Wanted, expand, load, shown
 from flowc.commands.judging import verdicts
 from flowc.commands.options import Command, Source, given, known_target, with_settings
-from flowc.commands.session import Talk, with_report
+from flowc.commands.session import Talk, with_exit_zero, with_quiet, with_report
 from flowc.commands.verdicts import Verdict
 from flowc.report import counted, printable
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 @click.option("--baseline", metavar="FILE", help="Report only what this file does not hold. Its paths are relative to its folder.")
 @click.option("--write-baseline", metavar="FILE", help="Write what is reported now into this file, and pass.")
 @click.option("--no-cache", is_flag=True, help="Neither use nor keep what was found in files before.")
+@with_exit_zero
+@with_quiet
 @with_report
 @with_settings
 def check_command(
@@ -37,6 +39,7 @@ def check_command(
     baseline: str | None,
     write_baseline: str | None,
     no_cache: bool,
+    exit_zero: bool,
     **flags: Any,
 ) -> None:
     """Check the flows in files and change none of them. A pattern in quotes ('flows/**/*.py') passes over files that hold no flow.
@@ -46,6 +49,7 @@ def check_command(
     What the `targets` of the settings file cannot carry is reported too.
     """
     sources = Source(given(flags), flags["settings"], flags["isolated"], flags["env"])
+    talk = Talk(flags["output_format"], flags["color"], sys.stdout, flags["quiet"])
     problems: list[str] = []
     asked = list(named(files, sources, problems))
     different = {(shown(each.path), each.flow): each for _, wanted in asked for each in wanted}
@@ -58,19 +62,18 @@ def check_command(
         from flowc.commands.writing import write
 
         write({write_baseline: render_baseline(judged, write_baseline)})
-        print(f"flowc: {shown(write_baseline)} holds what is wrong now", file=sys.stderr)
+        talk.note(f"{shown(write_baseline)} holds what is wrong now")
         return
     if baseline is not None:
         judged = _news(judged, baseline)
-    Talk(flags["output_format"], flags["color"], sys.stdout).report(judged)
+    talk.report(judged)
     for problem in dict.fromkeys(problems):
         print(f"flowc: {printable(problem)}", file=sys.stderr)
     if problems:
         raise click.exceptions.Exit(2)
-    if any(each.failed for each in judged):
+    if any(each.failed for each in judged) and not exit_zero:
         raise click.exceptions.Exit(1)
-    flows = sum(each.flows for each in judged)
-    print(f"flowc: {counted(flows, 'flow')} checked in {counted(len(judged), 'file')}", file=sys.stderr)
+    talk.note(f"{counted(sum(each.flows for each in judged), 'flow')} checked in {counted(len(judged), 'file')}")
 
 
 def named(files: Sequence[str], sources: Source, problems: list[str]) -> Iterator[tuple[str, list[Wanted]]]:

@@ -12,7 +12,7 @@ import click
 from flowc.commands.files import shown
 from flowc.commands.options import Command, Source, given, known_target, with_settings
 from flowc.commands.outputs import into
-from flowc.commands.session import Talk, judge, one_file, one_flow, refuse_drift, with_report
+from flowc.commands.session import Talk, judge, one_file, one_flow, refuse_drift, with_quiet, with_report
 from flowc.commands.writing import alone, drift, make_folder, write
 from flowc.config import did_you_mean
 from flowc.deployment.names import workflow_name
@@ -35,6 +35,7 @@ REMARK = "compile takes one flow, or none for the repository's"
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 where what would be written differs from what is there.")
 @click.option("--all", "everything", is_flag=True, help="Without a flow: compile also what has not changed since flowc.lock was written.")
 @click.option("--exit-non-zero-on-change", "strict", is_flag=True, help="Without a flow: exit with 1 where a file was written or removed.")
+@with_quiet
 @with_report
 @with_settings
 def compile_command(
@@ -49,7 +50,7 @@ def compile_command(
     to (`out`). Only what has changed is compiled; outputs of flows that are gone are removed.
     """
     sources = Source(given(flags), flags["settings"], flags["isolated"], flags["env"])
-    talk = Talk(flags["output_format"], flags["color"], sys.stderr)
+    talk = Talk(flags["output_format"], flags["color"], sys.stderr, flags["quiet"])
     if flow is None:
         if target or output or out_dir:
             raise click.UsageError("without a flow, the settings file says what is compiled where: `targets` and `out`")
@@ -67,7 +68,7 @@ def compile_command(
         raise click.UsageError("--check compares with what is there: name it by -o or --out-dir")
     owner, artifacts = _compiled(flow, target, sources, talk)
     if out_dir is not None:
-        _folder(out_dir, f"{target} {owner}", artifacts, kubernetes=load_target(target).kubernetes, check=check)
+        _folder(out_dir, f"{target} {owner}", artifacts, talk, kubernetes=load_target(target).kubernetes, check=check)
     elif check:
         refuse_drift(drift({output or "-": stream(artifacts)}, []), REMEDY)
     elif output in (None, "-"):
@@ -91,7 +92,7 @@ def _target_of(flow: str, sources: Source) -> str:
     return targets[0]
 
 
-def _folder(folder: str, owner: str, artifacts: Sequence[Artifact], *, kubernetes: bool, check: bool) -> None:
+def _folder(folder: str, owner: str, artifacts: Sequence[Artifact], talk: Talk, *, kubernetes: bool, check: bool) -> None:
     """Make the files of one flow in a folder right, or tell what differs. Another flowc that adds a flow there waits."""
     if not check:
         make_folder(folder)
@@ -103,7 +104,7 @@ def _folder(folder: str, owner: str, artifacts: Sequence[Artifact], *, kubernete
         for each in writings:
             write(each)
     if stale:
-        print(f"flowc: removed what the flow writes no more: {', '.join(shown(path) for path in stale)}", file=sys.stderr)
+        talk.note(f"removed what the flow writes no more: {', '.join(shown(path) for path in stale)}")
 
 
 def _compiled(flow: str, target: str, sources: Source, talk: Talk) -> tuple[str, Sequence[Artifact]]:

@@ -13,7 +13,7 @@ from flowc.commands.check import named
 from flowc.commands.files import Folder, load, shown
 from flowc.commands.options import Command, Source, given, known_target, with_settings
 from flowc.commands.project import settings_for_each
-from flowc.commands.session import FlowFile, Judged, Talk, judge_for_each, with_report
+from flowc.commands.session import FlowFile, Judged, Talk, judge_for_each, with_exit_zero, with_quiet, with_report
 from flowc.commands.writing import write_bytes
 from flowc.fix import CODES, mend
 from flowc.fix.same import is_same_graph
@@ -35,9 +35,11 @@ RENAMING = ("FC209", "FC210")
 @click.argument("files", nargs=-1, metavar="[FILE.py]...")
 @click.option("-t", "--target", callback=known_target, metavar="TARGET", help="What to mend for, instead of the settings file's targets.")
 @click.option("--diff", "show", is_flag=True, help="Write nothing; print what would change. Exit code 1 where something would.")
+@with_exit_zero
+@with_quiet
 @with_report
 @with_settings
-def fix_command(files: tuple[str, ...], target: str | None, show: bool, **flags: Any) -> None:
+def fix_command(files: tuple[str, ...], target: str | None, show: bool, exit_zero: bool, **flags: Any) -> None:
     """Rewrite flows where that is provably safe: what the flow does, its comments and its layout stay.
 
     Without files, those that the settings file names as flows. What its `targets` cannot carry is mended too. What is
@@ -66,13 +68,16 @@ def fix_command(files: tuple[str, ...], target: str | None, show: bool, **flags:
             sys.stdout.write(difference(shown(path), before, after))
     else:
         write_bytes({path: after for path, (_, after) in texts.items()}, known={path: before for path, (before, _) in texts.items()})
-    Talk(flags["output_format"], flags["color"], sys.stderr if show else sys.stdout).report(judged)
-    for line in [*left, *problems]:
+    talk = Talk(flags["output_format"], flags["color"], sys.stderr if show else sys.stdout, flags["quiet"])
+    talk.report(judged)
+    for line in left:
+        talk.note(line)
+    for line in problems:
         print(f"flowc: {printable(line)}", file=sys.stderr)
-    print(f"flowc: {count} {'would be ' if show else ''}mended in {len(texts)} of {counted(len(judged), 'file')}", file=sys.stderr)
+    talk.note(f"{count} {'would be ' if show else ''}mended in {len(texts)} of {counted(len(judged), 'file')}")
     if problems:
         raise click.exceptions.Exit(2)
-    if any(each.failed for each in judged) or (show and texts):
+    if (any(each.failed for each in judged) or (show and texts)) and not exit_zero:
         raise click.exceptions.Exit(1)
 
 

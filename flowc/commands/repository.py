@@ -80,25 +80,25 @@ def _compile(repository: Repository, talk: Talk, *, check: bool, everything: boo
         env = repository.sources.env
         refuse_drift(drift(texts, stale), f"`flowc compile{f' --env {env}' if env else ''}`")
         current_ones = f"{counted(len(entries), 'flow')} {'is' if len(entries) == 1 else 'are'} current"
-        print(f"flowc: {current_ones} in {shown(repository.out)}", file=sys.stderr)
+        talk.note(f"{current_ones} in {shown(repository.out)}")
         return
     changes = drift(texts, stale) if strict else []
     _write(repository.out, texts, known, stale)
     counts = f"{len(made)} compiled, {len(current)} unchanged, {counted(len(stale), 'output')} removed"
-    print(f"flowc: {counts} in {shown(repository.out)}", file=sys.stderr)
-    _note_environments(repository)
+    talk.note(f"{counts} in {shown(repository.out)}")
+    _note_environments(repository, talk)
     if changes:
         raise click.exceptions.Exit(1)
 
 
-def _note_environments(repository: Repository) -> None:
+def _note_environments(repository: Repository, talk: Talk) -> None:
     """Tell who asked for no environment that there are some: what was written may be for no cluster."""
     path, _ = repository.sources.project(repository.root) or ("", None)
     text = None if repository.sources.env is not None else text_of(path)
     found = () if text is None else environments(text, shown(path))
     if found:
         wrote = f"{shown(repository.out)} ({', '.join(repository.project.targets)}) is of no environment"
-        print(f"flowc: note: {wrote}; {shown(path)} has {', '.join(found)}: flowc compile --env {found[0]}", file=sys.stderr)
+        talk.note(f"note: {wrote}; {shown(path)} has {', '.join(found)}: flowc compile --env {found[0]}")
 
 
 def _warn_of_shared_out(repository: Repository) -> None:

@@ -207,11 +207,15 @@ class _Texts:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """How and where a command reports: `stream` is stderr beside an artefact, stdout where the report is the artefact."""
+    """How and where a command reports: `stream` is stderr beside an artefact, stdout where the report is the artefact.
+
+    `quiet`: nothing but diagnostics, and what is wrong otherwise.
+    """
 
     format: str
     color: str
     stream: TextIO
+    quiet: bool = False
 
     def report(self, judged: Sequence[Judged | Verdict]) -> None:
         """Write the diagnostics of all files as one report; formats for people end with a count, on stderr."""
@@ -223,7 +227,12 @@ class Talk:
         self.stream.write(text)
         self.stream.flush()
         if found and self.format in ("full", "concise"):
-            print(f"flowc: {report.summary(found)}", file=sys.stderr)
+            self.note(report.summary(found))
+
+    def note(self, text: str) -> None:
+        """Tell on stderr what is good to know and wrong in no way: counts, what was written."""
+        if not self.quiet:
+            print(f"flowc: {report.printable(text)}", file=sys.stderr)
 
     def _style(self) -> Style:
         terminal = self.stream.isatty()
@@ -261,3 +270,14 @@ def with_report(command: Callable[..., Any]) -> Callable[..., Any]:
     color = click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="When to colour the report.")
     form = click.option("--output-format", type=click.Choice(report.FORMATS), default="full", help="Format of the report.")
     return form(color(command))
+
+
+def with_quiet(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option for Talk's `quiet`, to a command whose notes all go through Talk."""
+    return click.option("-q", "--quiet", is_flag=True, help="Print diagnostics only: no counts, no notes.")(command)
+
+
+def with_exit_zero(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option by which diagnostics are no failure. It is for commands that have done all they were asked to where there are some."""
+    text = "Exit with 0 whatever is wrong with the flows; wrong usage is still 2."
+    return click.option("--exit-zero", is_flag=True, help=text)(command)
