@@ -33,9 +33,16 @@ def amount(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
     if value is None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([MGT]i?|)B?", value)
-    if match is None:
+    if match is None or not float(match[1]):
         raise click.BadParameter(f"{value!r} is no amount like 4096 (MB), 32G or 32Gi")
     return math.ceil(float(match[1]) * UNITS[match[2]])
+
+
+def cores(_ctx: click.Context, _param: click.Parameter, value: float | None) -> float | None:
+    """A number of cores, parts of one too."""
+    if value is not None and not 0 < value < math.inf:
+        raise click.BadParameter(f"{value} is no number of cores")
+    return value
 
 
 def duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> dict[str, int]:
@@ -49,7 +56,7 @@ def duration(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 @click.command("graduate", short_help="Give a flow the decorators of its next stage.")
 @click.argument("flow", metavar="FLOW.py[:NAME]")
 @click.option("--step", "steps", multiple=True, metavar="STEP", help="A step that gets what follows. Repeatable; without it, every step.")
-@click.option("--cpu", type=float, metavar="CORES", help="Cores.")
+@click.option("--cpu", callback=cores, type=float, metavar="CORES", help="Cores.")
 @click.option("--memory", callback=amount, metavar="MB", help="Memory: 4096 (MB), 32G, 32Gi.")
 @click.option("--disk", callback=amount, metavar="MB", help="Disk: 4096 (MB), 100G.")
 @click.option("--gpu", type=click.IntRange(1), metavar="N", help="GPUs.")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import libcst as cst
 
+from flowc.fix.layout import arranged, joined
 from flowc.fix.tree import Tree
 
 COMPUTE = ("kubernetes", "batch", "resources")
@@ -32,26 +33,26 @@ def graduate(data: bytes, flow: str, steps: Mapping[str, Wanted], of_flow: Wante
         for name, attributes in wanted.items():
             tree = Tree(data)
             function = _step(tree, flow, step)
-            data = _decorated(tree, function, _place(tree, function, name), attributes)
+            data = _decorated(tree, flow, function, _place(tree, function, name), attributes)
     for name, attributes in of_flow.items():
         tree = Tree(data)
-        data = _decorated(tree, _class(tree, flow), name, attributes)
+        data = _decorated(tree, flow, _class(tree, flow), name, attributes)
     return data
 
 
 def _class(tree: Tree, flow: str) -> cst.ClassDef:
-    found = next((each for each in tree.all(cst.ClassDef) if each.name.value == flow), None)
-    if found is None:
+    found = [each for each in tree.all(cst.ClassDef) if each.name.value == flow]
+    if not found:
         raise GraduateError(f"the class {flow} is not in this file")
-    return found
+    return found[-1]  # Python takes the last of two
 
 
 def _step(tree: Tree, flow: str, step: str) -> cst.FunctionDef:
     body = _class(tree, flow).body.body
-    found = next((each for each in body if isinstance(each, cst.FunctionDef) and each.name.value == step), None)
-    if found is None:
+    found = [each for each in body if isinstance(each, cst.FunctionDef) and each.name.value == step]
+    if not found:
         raise GraduateError(f"the step {step} is not in the class {flow} of this file, but in one of its bases")
-    return found
+    return found[-1]
 
 
 def _place(tree: Tree, function: cst.FunctionDef, name: str) -> str:
@@ -73,23 +74,48 @@ def _standing(tree: Tree, owner: cst.FunctionDef | cst.ClassDef, name: str) -> c
 def _spelling(tree: Tree, name: str) -> str | None:
     """How the file names something of metaflow's; None where it imports neither it nor metaflow."""
     module = None
-    for statement in tree.all(cst.ImportFrom):
-        if statement.module is not None and tree.code(statement.module) == "metaflow" and not isinstance(statement.names, cst.ImportStar):
+    for statement in _imports(tree):
+        if isinstance(statement, cst.Import):
+            for alias in statement.names:
+                if tree.code(alias.name) == "metaflow":
+                    module = tree.code(alias.asname.name) if alias.asname else "metaflow"
+        elif isinstance(statement.names, cst.ImportStar):
+            return name
+        else:
             for alias in statement.names:
                 if alias.name.value == name:
                     return tree.code(alias.asname.name) if alias.asname else name
-    for plain in tree.all(cst.Import):
-        for alias in plain.names:
-            if tree.code(alias.name) == "metaflow":
-                module = tree.code(alias.asname.name) if alias.asname else "metaflow"
     return None if module is None else f"{module}.{name}"
 
 
-def _decorated(tree: Tree, owner: cst.FunctionDef | cst.ClassDef, name: str, attributes: Mapping[str, Any]) -> bytes:
+def _imports(tree: Tree) -> Iterator[cst.Import | cst.ImportFrom]:
+    """The imports that count for all of the file: at its top level, or tried there; of those from elsewhere, the ones of metaflow."""
+    body = [each for block in tree.module.body for each in (block.body.body if isinstance(block, cst.Try) else [block])]
+    lines = [line for line in body if isinstance(line, cst.SimpleStatementLine)]
+    for statement in (each for line in lines for each in line.body):
+        ours = isinstance(statement, cst.ImportFrom) and statement.module is not None and tree.code(statement.module) == "metaflow"
+        if isinstance(statement, cst.Import) or (isinstance(statement, cst.ImportFrom) and ours):
+            yield statement
+
+
+def _is_bound(tree: Tree, flow: str, name: str) -> bool:
+    """Whether the name means anything already where decorators are looked up: in the file, or in the body of a class of that name."""
+    import symtable
+
+    table = symtable.symtable(tree.module.code.removeprefix("\ufeff"), "flow", "exec")
+    scopes = [table, *(each for each in table.get_children() if each.get_name() == flow)]
+    found = [each.lookup(name) for each in scopes if name in each.get_identifiers()]
+    return any(symbol.is_assigned() or symbol.is_imported() for symbol in found)
+
+
+def _decorated(tree: Tree, flow: str, owner: cst.FunctionDef | cst.ClassDef, name: str, attributes: Mapping[str, Any]) -> bytes:
     standing = _standing(tree, owner, name)
     if standing is not None:
         return tree.replaced({standing.decorator: _call(tree, standing.decorator, attributes)})
     spelled = _spelling(tree, name)
+    if spelled is None and _is_bound(tree, flow, name):
+        other = f"from metaflow import {name} as metaflow_{name}"
+        raise GraduateError(f"`{name}` means something else in this file; import metaflow's by another name: `{other}`")
     new = cst.Decorator(_call(tree, cst.parse_expression(spelled or name), attributes))
     changed: dict[cst.CSTNode, Any] = {}
     decorators = owner.decorators
@@ -111,17 +137,15 @@ def _call(tree: Tree, decorator: cst.BaseExpression, attributes: Mapping[str, An
         raise GraduateError(f"line {tree.line(decorator)}: {tree.code(decorator)} takes its arguments from elsewhere; change them there")
     left = dict(attributes)
     replaced = {name for group in ONE_OF if group & left.keys() for name in group - left.keys()}
-    arguments = []
+    kept = []
     for argument in call.args:
         name = argument.keyword.value if argument.keyword else ""
         if name in replaced:
             continue
-        arguments.append(argument.with_changes(value=cst.parse_expression(_literal(left.pop(name)))) if name in left else argument)
+        kept.append((argument, argument.with_changes(value=cst.parse_expression(_literal(left.pop(name)))) if name in left else argument))
     equal = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
     added = [cst.Arg(cst.parse_expression(_literal(value)), cst.Name(name), equal) for name, value in left.items()]
-    if arguments and added and isinstance(arguments[-1].comma, cst.MaybeSentinel):
-        arguments[-1] = arguments[-1].with_changes(comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" ")))
-    return call.with_changes(args=[*arguments, *added])
+    return arranged(call, kept, added)
 
 
 def _literal(value: Any) -> str:
@@ -133,19 +157,11 @@ def _literal(value: Any) -> str:
 
 def _imported(tree: Tree, name: str) -> dict[cst.CSTNode, Any]:
     """The import of the name joins the first `from metaflow import`; GraduateError where there is none to join."""
-    for statement in tree.all(cst.ImportFrom):
-        if statement.module is None or tree.code(statement.module) != "metaflow" or isinstance(statement.names, cst.ImportStar):
+    for statement in _imports(tree):
+        if isinstance(statement, cst.Import) or isinstance(statement.names, cst.ImportStar):
             continue
         names = list(statement.names)
         at = sum(1 for alias in names if str(alias.name.value).lower() < name.lower() or not str(alias.name.value).islower())
         in_order = [alias.name.value for alias in names] == sorted((alias.name.value for alias in names), key=str)
-        comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-        if in_order and at < len(names):
-            names.insert(at, cst.ImportAlias(cst.Name(name), comma=comma))
-        else:
-            last = names[-1]
-            ends = isinstance(last.comma, cst.Comma)
-            names[-1] = last if ends else last.with_changes(comma=comma)
-            names.append(cst.ImportAlias(cst.Name(name), comma=last.comma if ends else cst.MaybeSentinel.DEFAULT))
-        return {statement: statement.with_changes(names=names)}
+        return {statement: joined(statement, names, name, at if in_order else len(names))}
     raise GraduateError(f"{name} of metaflow is not imported here, and there is no `from metaflow import ...` that could bring it")

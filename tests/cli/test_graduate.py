@@ -37,9 +37,77 @@ def test_what_stands_there_is_changed(file: Path) -> None:
     )
     file.write_text(text)
     flowc("graduate", "flow.py", "--step", "start", "--memory", "2G", "--gpu", "1", "--timeout", "2h")
-    expected = text.replace("hours=1, minutes=30", "hours=2").replace("memory=1,\n    )", "memory=2000,\n    gpu=1)")
-    assert file.read_text().replace(" ", "").replace("\n", "").replace(",)", ")") == expected.replace(" ", "").replace("\n", "").replace(",)", ")")
-    assert "# big" in file.read_text()
+    expected = text.replace("hours=1, minutes=30", "hours=2").replace("memory=1,\n    )", "memory=2000,\n        gpu=1,\n    )")
+    assert file.read_text() == expected
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("(\n        cpu=1,  # one\n        memory=2,  # two\n    )  # end", "(\n        cpu=1,  # one\n        memory=2,  # two\n        gpu=1,\n    )  # end"),
+        ("(\n        cpu=1,\n        memory=2  # two\n    )", "(\n        cpu=1,\n        memory=2,  # two\n        gpu=1\n    )"),
+        ("(cpu=1,  # one\n        memory=2)", "(cpu=1,  # one\n        memory=2, gpu=1)"),
+        ("(cpu=1, memory=2,)", "(cpu=1, memory=2, gpu=1,)"),
+        ("()", "(gpu=1)"),
+        ("", "(gpu=1)"),
+    ],
+)
+def test_layout_of_arguments(wrong: str, right: str, file: Path) -> None:
+    """A new argument stands as the others do, and comments stay behind what they are about."""
+    text = HELLO.replace("FlowSpec, step", "FlowSpec, resources, step").replace("    @step", "    @resources@\n    @step", 1)
+    file.write_text(text.replace("@resources@", f"@resources{wrong}"))
+    flowc("graduate", "flow.py", "--step", "start", "--gpu", "1")
+    assert file.read_text() == text.replace("@resources@", f"@resources{right}")
+
+
+def test_a_replaced_argument_leaves_the_lines(file: Path) -> None:
+    """Where the last argument goes, its comment goes with it, and the parenthesis stays on its line."""
+    text = HELLO.replace("FlowSpec, step", "FlowSpec, step, timeout").replace("    @step", "    @timeout@\n    @step", 1)
+    file.write_text(text.replace("@timeout@", "@timeout(\n        minutes=2,  # why\n        seconds=5,  # s\n    )"))
+    flowc("graduate", "flow.py", "--step", "start", "--timeout", "3m")
+    assert file.read_text() == text.replace("@timeout@", "@timeout(\n        minutes=3,  # why\n    )")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("(\n    FlowSpec,  # base\n    step,  # deco\n)", "(\n    FlowSpec,  # base\n    step,  # deco\n    timeout,\n)"),
+        ("(\n    FlowSpec,  # base\n    unbounded_foreach,\n    step,\n)", "(\n    FlowSpec,  # base\n    unbounded_foreach,\n    step,\n    timeout,\n)"),
+        ("(\n    FlowSpec,  # base\n    step,  # deco\n    trigger,\n)", "(\n    FlowSpec,  # base\n    step,  # deco\n    timeout,\n    trigger,\n)"),
+        ("FlowSpec, step  # noqa", "FlowSpec, step, timeout  # noqa"),
+        ("*", "*"),
+    ],
+)
+def test_layout_of_imports(wrong: str, right: str, file: Path) -> None:
+    """A new import stands as the others do, and no comment is written twice; `*` brings the decorator already."""
+    text = HELLO.replace("FlowSpec, step", "@names@").replace("    @step", "    @limit@@step", 1)
+    file.write_text(text.replace("@names@", wrong).replace("@limit@", ""))
+    flowc("graduate", "flow.py", "--step", "start", "--timeout", "3m")
+    assert file.read_text() == text.replace("@names@", right).replace("@limit@", "@timeout(minutes=3)\n    ")
+
+
+@pytest.mark.parametrize("other", ["from tenacity import retry\n", "retry = print\n", "import retry.core\n", "def retry(): pass\n"])
+def test_a_name_that_is_taken(other: str, file: Path) -> None:
+    """An import that would hide, or be hidden by, what the file calls the same is not written; locals of functions are no hindrance."""
+    for text in (other + HELLO, HELLO.replace("\n\n\n", f"\n{other}\n\n", 1)):
+        file.write_text(text)
+        assert "`retry` means something else in this file" in flowc("graduate", "flow.py", "--retry", "1", code=2).stderr
+        assert file.read_text() == text
+    file.write_text(HELLO.replace("        pass", "        from tenacity import retry\n        timeout = retry"))
+    flowc("graduate", "flow.py", "--retry", "1", "--timeout", "3m")
+    file.write_text(f"{other}{HELLO}".replace("FlowSpec, step", "FlowSpec, retry as again, step"))
+    flowc("graduate", "flow.py", "--step", "start", "--retry", "1")
+    assert "    @again(times=1)\n    @step\n    def start" in file.read_text()
+
+
+def test_the_last_of_two_counts(file: Path) -> None:
+    """A step that is defined twice is the second one, as in Python; an import within a function brings nothing."""
+    file.write_text(HELLO + "\n    @step\n    def end(self):\n        from metaflow import retry\n        print(retry)\n")
+    flowc("graduate", "flow.py", "--step", "end", "--retry", "1")
+    text = file.read_text()
+    assert text.startswith("from metaflow import FlowSpec, retry, step\n")
+    assert text.count("@retry(times=1)\n    @step\n    def end") == 1
+    assert text.index("@retry") > text.index("def end")
 
 
 def test_what_a_target_refused_before_is_no_hindrance(file: Path) -> None:
@@ -73,6 +141,9 @@ def test_mistakes(file: Path) -> None:
         (["--step", "strat", "--retry", "1"], 2, "HelloFlow has no step 'strat'; did you mean 'start'?"),
         ([], 2, "say what the flow needs"),
         (["--memory", "much"], 2, "'much' is no amount like 4096 (MB), 32G or 32Gi"),
+        (["--memory", "0"], 2, "'0' is no amount like 4096 (MB), 32G or 32Gi"),
+        (["--cpu", "-1"], 2, "-1.0 is no number of cores"),
+        (["--cpu", "nan"], 2, "nan is no number of cores"),
         (["--timeout", "1d"], 2, "'1d' is no duration like 90m or 2h"),
         (["--timeout", "5s"], 1, "FC314"),
         (["--schedule", "0 6 * *"], 1, "FC420"),
