@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from flowc import merging
+from flowc.deployment import overlays
 from flowc.graph import Graph, Node
 from flowc.ir import Decorator, Flow, Parameter, Step, Switch, Value
 from flowc.settings import Overlay, Settings
 
 MERGED = ("kubernetes", "resources", "batch", "retry", "timeout", "environment")
 """Decorators that are told as what they mean together, each attribute by its own name."""
+
+APART = ("overlays", "templates")
+"""Settings that are told apart from the others: patches by field, texts by digest."""
+
+KEYS = ("mountPath", "devicePath", "containerPort", "topologyKey", "key", "name")
+"""By which the items of a list in a patch are told apart, where all have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +33,53 @@ class Change:
     after: Any
 
 
-def meaning(flow: Flow, graph: Graph, settings: Settings) -> dict[str, Any]:
-    """All that decides how the flow runs: steps, parameters, flow decorators, settings; of the code a digest a file."""
+def meaning(flow: Flow, graph: Graph, settings: Settings, own: Mapping[str, Settings] | None = None) -> dict[str, Any]:
+    """All that decides how the flow runs: steps, parameters, flow decorators, settings; of code and templates a digest a file.
+
+    `own`: by target, the settings with the target's laid over them; what is otherwise there is told as `target: name`.
+    """
     texts = {flow.source.path.rsplit("/", 1)[-1]: flow.source.text.encode(), **{m.path: m.text.encode() for m in flow.modules}}
     texts |= {file.path: file.data for file in flow.files}
+    given = _given(flow, settings)
+    for target, there in (own or {}).items():
+        for section, values in _given(flow, there).items():
+            apart = {f"{target}: {name}": _otherwise(given[section].get(name), value) for name, value in values.items()}
+            given[section] |= {name: value for name, value in apart.items() if value is not None}
     return {
         "steps": {name: _step(flow.steps[name], graph.nodes[name]) for name in graph.order},
         "parameters": {parameter.name: _parameter(parameter) for parameter in flow.parameters},
         "configs": {config.name: config.value.data for config in flow.configs if config.value},
         "decorators": _decorators(flow.decorators),
-        "settings": {field.name: plain(getattr(settings, field.name)) for field in fields(settings)},
-        "code": {path: hashlib.sha256(data).hexdigest() for path, data in texts.items()},
+        **given,
+        "code": {path: _digest(data) for path, data in texts.items()},
     }
+
+
+def _given(flow: Flow, settings: Settings) -> dict[str, dict[str, Any]]:
+    """What the settings say of the flow. An overlay for other flows says nothing, and which flows another one names is no part of it."""
+    here = {name: each for name, each in settings.overlays.items() if overlays.meets(each, flow)}
+    return {
+        "settings": {field.name: plain(getattr(settings, field.name)) for field in fields(settings) if field.name not in APART},
+        "overlays": {name: {"of": _patched(each), "patch": plain(each.patch)} for name, each in here.items()},
+        "templates": {path: _digest(text.encode()) for path, text in settings.templates.items()},
+    }
+
+
+def _otherwise(base: Any, value: Any) -> Any:
+    """What of a value is not as in the base; None where all is. Of an overlay all."""
+    if isinstance(base, dict) and isinstance(value, dict) and "patch" not in value:
+        return {name: each for name, each in value.items() if each != base.get(name)} or None
+    return None if value == base else value
+
+
+def _patched(overlay: Overlay) -> str:
+    """`Pod of step train`."""
+    plural = "s" if len(overlay.steps) > 1 else ""
+    return f"{overlay.kind} of step{plural} {', '.join(overlay.steps)}" if overlay.steps else overlay.kind
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _step(step: Step, node: Node) -> dict[str, Any]:
@@ -90,10 +133,70 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def changes(before: Any, after: Any, path: tuple[str, ...] = ()) -> Iterator[Change]:
-    """What differs, in the order of `after`, what is gone last. A step, parameter or decorator that is new or gone is one change."""
-    if isinstance(before, dict) and isinstance(after, dict) and len(path) < 3:
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
+    """What differs between two meanings, section by section. A step, parameter or decorator that is new or gone is one change."""
+    for section in after:
+        if section == "overlays":
+            yield from _overlay_changes(before[section], after[section])
+        else:
+            yield from _differing(before[section], after[section], (section,))
+
+
+def _differing(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[Change]:
+    """In the order of `after`, what is gone last."""
+    if before == after:
+        return
+    found: list[Change] = []
+    if isinstance(before, dict) and isinstance(after, dict):
         for key in [*after, *(key for key in before if key not in after)]:
-            yield from changes(before.get(key), after.get(key), (*path, str(key)))
-    elif before != after:
-        yield Change(path, before, after)
+            found += _differing(before.get(key), after.get(key), (*path, str(key)))
+    yield from found or [Change(path, before, after)]
+
+
+def _overlay_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
+    """By field: `("overlays", NAME, "Pod of step train", "spec.nodeSelector.pool")`. Of two overlays the later wins, so order counts."""
+    for name in [*after, *(name for name in before if name not in after)]:
+        one, two = (side.get(name, {}) for side in (before, after))
+        if one and two and one["of"] != two["of"]:
+            yield Change(("overlays", name), one["of"], two["of"])
+        of = (two or one)["of"]
+        yield from (Change(("overlays", name, of, path), *sides) for path, *sides in _fields(one.get("patch"), two.get("patch"), ""))
+    was, now = ([name for name in side if name in before and name in after] for side in (before, after))
+    if was != now:
+        yield Change(("overlays",), was, now)
+
+
+def _fields(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    """The fields of patches that differ, each with its path. A list's items are told apart by a key that all have."""
+    if before == after:
+        return
+    found: list[tuple[str, Any, Any]] = []
+    sides = [side for side in (before, after) if side is not None]
+    key = _key(sides)
+    if all(isinstance(side, dict) for side in sides):
+        one, two = before or {}, after or {}
+        for name in dict.fromkeys([*two, *one]):
+            found += _fields(one.get(name), two.get(name), f"{path}.{_word(name)}" if path else _word(name))
+    elif key:
+        one, two = ({item[key]: item for item in side or ()} for side in (before, after))
+        for each in dict.fromkeys([*two, *one]):
+            was, now = ({k: v for k, v in side[each].items() if k != key} if each in side else None for side in (one, two))
+            place = f"{path}[{key}={each}]"
+            # a patch of containers names those that are there anyway
+            whole = not path.lower().endswith("containers") and (was is None or now is None)
+            found += [(place, was, now)] if whole else _fields(was, now, place)
+    yield from found or [(path, before, after)]
+
+
+def _key(sides: list[Any]) -> str | None:
+    """The first of KEYS that tells apart all items of every list; None where one is missing, or something is no list of objects."""
+    if not all(isinstance(side, list) and side and all(isinstance(item, dict) for item in side) for side in sides):
+        return None
+    told = ([[item.get(key) for item in side] for side in sides] for key in KEYS)
+    unique = (all(all(isinstance(n, (str, int)) for n in names) and len({*names}) == len(names) for names in each) for each in told)
+    return next((key for key, is_one in zip(KEYS, unique, strict=True) if is_one), None)
+
+
+def _word(name: str) -> str:
+    """A field's name as TOML has it: in quotes where it has dots or slashes."""
+    return name if name.replace("_", "").replace("-", "").replace("$", "").isalnum() else json.dumps(name, ensure_ascii=False)

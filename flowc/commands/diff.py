@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
-import subprocess
 import sys
-import tarfile
 import tempfile
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,18 +14,17 @@ from flowc import config, target
 from flowc.commands.files import PathError, Wanted, expand, shown
 from flowc.commands.options import Command, Source, given, with_settings
 from flowc.commands.project import flows_of
+from flowc.commands.revision import Tree, copied, physical, top_of
 from flowc.commands.session import judge
-from flowc.config import SettingsError
+from flowc.config import Project, SettingsError
 from flowc.frontend.classes import NO_FLOW
-from flowc.meaning import Change, changes, meaning, plain
+from flowc.meaning import Change, changes, meaning
 from flowc.option import HIDDEN, hidden
 from flowc.report import counted
 from flowc.report.changes import FORMATS, render
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from flowc.settings import Settings
+    from collections.abc import Collection, Mapping, Sequence
 
 
 @click.command("diff", cls=Command, short_help="Say what differs in meaning.")
@@ -41,16 +37,49 @@ def diff_command(files: tuple[str, ...], against: str | None, form: str, **flags
     schedules, parameters, settings. Without files, the flows that the settings file names. Exit code 1 where something differs.
     """
     now = Source(given(flags), flags["settings"], flags["isolated"], flags["env"])
-    wanted = [each.path for argument in files for each in expand(argument)] if files else flows_of(now)
+    wanted = [each for argument in files for each in expand(argument)] if files else _flows(now)
     if against is None and now.env is not None:
-        found = _compared(_meanings(wanted, replace(now, env=None)), _meanings(wanted, now))
+        before, after = _meanings(_named(wanted), replace(now, env=None)), _meanings(_named(wanted), now)
     else:
-        with tempfile.TemporaryDirectory(prefix="flowc-diff-") as folder:
-            found = _compared(_at_revision(wanted, now, against or "HEAD", folder, named=bool(files)), _meanings(wanted, now))
-    sys.stdout.write(render(found, form))
+        before = _at_revision(wanted, now, against or "HEAD", named=bool(files))
+        after = _meanings(_named(_left(wanted, before)), now)
+    _refuse_unknown(wanted, {*before, *after})
+    found = _compared(before, after)
+    sys.stdout.write(render(found, form, len(after)))
     if found:
         raise click.exceptions.Exit(1)
     print(f"flowc: nothing differs in {counted(len(wanted), 'file')}", file=sys.stderr)
+
+
+def _flows(sources: Source) -> list[Wanted]:
+    """The files that the settings name, paths from here also where the settings file was named by a link."""
+    file = sources.file and physical(sources.file)
+    return [Wanted(path) for path in flows_of(replace(sources, file=file))]
+
+
+def _name(path: str) -> str:
+    return os.path.relpath(path).replace(os.sep, "/")
+
+
+def _named(wanted: Sequence[Wanted]) -> dict[str, Wanted]:
+    """By the name of the file. One of which both all flows and a certain one are wanted is wanted whole."""
+    found: dict[str, Wanted] = {}
+    for each in wanted:
+        known = found.get(_name(each.path), each)
+        found[_name(each.path)] = each if known.flow == each.flow else Wanted(each.path)
+    return found
+
+
+def _left(wanted: Sequence[Wanted], before: Mapping[str, Any]) -> list[Wanted]:
+    """Those without the files that were removed since: they had flows, and are not there any more."""
+    had = {name.rpartition(":")[0] for name in before}
+    return [each for each in wanted if os.path.lexists(each.path) or _name(each.path) not in had]
+
+
+def _refuse_unknown(wanted: Sequence[Wanted], known: Collection[str]) -> None:
+    for each in wanted:
+        if each.flow is not None and f"{_name(each.path)}:{each.flow}" not in known:
+            raise PathError(f"{shown(each.path)} has no flow {each.flow}, and had none")
 
 
 def _compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Change]]:
@@ -62,8 +91,8 @@ def _compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, 
         one, two = before.get(old), after.get(name)
         both = () if one is None or two is None else changes(_at(one, old, name), two)
         each = [_shown(change) for change in both] if one and two else [Change((), one and name, two and name)]
-        if old != name:
-            each.insert(0, Change(("file",), old.rpartition(":")[0], name.rpartition(":")[0]))
+        was, now = (whole.rpartition(":")[::2] for whole in (old, name))
+        each[:0] = [Change((kind,), *sides) for kind, *sides in zip(("file", "name"), was, now, strict=True) if sides[0] != sides[1]]
         if each:
             found[name] = each
     return found
@@ -79,11 +108,23 @@ def _shown(change: Change) -> Change:
 
 
 def _moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:
-    """By `file:Flow` of a new flow that of a removed one: the only two of that name, so the flow has moved to another file."""
-    gone, new = ([name for name in here if name not in there] for here, there in ((before, after), (after, before)))
-    names = [[each.rpartition(":")[2] for each in side] for side in (gone, new)]
-    pairs = ((one, two) for one in gone for two in new if one.rpartition(":")[2] == two.rpartition(":")[2])
-    return {two: one for one, two in pairs if all(side.count(two.rpartition(":")[2]) == 1 for side in names)}
+    """By `file:Flow` of a new flow that of a removed one that it was: the only two of that name, or else of that file and much alike."""
+    found: dict[str, str] = {}
+    for part in (2, 0):
+        gone = [name for name in before if name not in after and name not in found.values()]
+        new = [name for name in after if name not in before and name not in found]
+        told = [[name.rpartition(":")[part] for name in side] for side in (gone, new)]
+        for one, two in ((one, two) for one in gone for two in new if one.rpartition(":")[part] == two.rpartition(":")[part]):
+            alone = all(side.count(one.rpartition(":")[part]) == 1 for side in told)
+            if alone and (part == 2 or _alike(before[one], after[two])):
+                found[two] = one
+    return found
+
+
+def _alike(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
+    """Whether most steps have the same names; every flow has a start and an end."""
+    steps, others = ({*meant["steps"]} for meant in (one, two))
+    return 2 * len(steps & others) > len(steps | others)
 
 
 def _at(meant: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
@@ -92,79 +133,54 @@ def _at(meant: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
     return {**meant, "code": {now if file == was else file: digest for file, digest in meant["code"].items()}}
 
 
-def _meanings(paths: Sequence[str], sources: Source, base: str = os.curdir, *, lenient: bool = False) -> dict[str, Any]:
-    """By `file:Flow` (file relative to `base`), what each flow means. PathError where a flow has errors, unless `lenient`."""
+def _meanings(wanted: Mapping[str, Wanted], sources: Source, *, lenient: bool = False) -> dict[str, Any]:
+    """By `file:Flow`, what each flow means; files by their names. PathError where a flow has errors, unless `lenient`."""
     found = {}
-    for path in paths:
-        judged = judge(Wanted(path), sources)
+    for name, each in wanted.items():
+        judged = judge(Wanted(each.path), sources)
         if any(diagnostic.code is NO_FLOW for diagnostic in judged.found):
             continue
         if judged.failed and not lenient:
             raise PathError(f"{judged.path} has errors, so its meaning is not known: see `flowc check {judged.path}`")
-        settings, apart = _settings(sources, os.path.dirname(path))
-        name = os.path.relpath(path, base).replace(os.sep, "/")
+        folder = os.path.dirname(each.path)
+        settings, _ = sources.near(folder)
+        own = {target_: replace(sources, target=target_).near(folder)[0] for target_ in target.own()}
+        _, project = sources.project(folder) or ("", Project())
         for flow, graph in judged.checked.flows:
-            meant = meaning(flow, graph, settings)
-            found[f"{name}:{flow.name}"] = {**meant, "settings": {**meant["settings"], **apart}}
+            if each.flow in (None, flow.name):
+                meant = meaning(flow, graph, settings, own)
+                found[f"{name}:{flow.name}"] = {**meant, "settings": {**meant["settings"], "targets": list(project.targets)}}
     return found
 
 
-def _settings(sources: Source, folder: str) -> tuple[Settings, dict[str, Any]]:
-    """Those of a folder, and by `target: field` what a target has otherwise."""
-    settings, _ = sources.near(folder)
-    apart = {}
-    for name in target.own():
-        own, _ = replace(sources, target=name).near(folder)
-        for field in (each.name for each in fields(own)):
-            if getattr(own, field) != getattr(settings, field):
-                apart[f"{name}: {field}"] = plain(getattr(own, field))
-    return settings, apart
+def _at_revision(wanted: Sequence[Wanted], now: Source, revision: str, *, named: bool) -> dict[str, Any]:
+    """The meanings at a revision, its settings and modules included, by the names that the files have from here."""
+    found: dict[str, Any] = {}
+    by_top: dict[str, list[Wanted]] = {}
+    if named:
+        for each in wanted:
+            by_top.setdefault(top_of(os.path.dirname(each.path)), []).append(each)
+    else:
+        by_top[top_of(os.path.dirname(now.file or ""))] = []
+    for top, its in by_top.items():
+        with tempfile.TemporaryDirectory(prefix="flowc-diff-") as folder:
+            tree = copied(top, revision, folder)
+            found |= _in_copy(tree, its, replace(now, file=now.file and tree.then(now.file)), revision)
+    return found
 
 
-def _at_revision(paths: Sequence[str], now: Source, revision: str, folder: str, *, named: bool) -> dict[str, Any]:
-    """The meanings at a revision, its settings and modules included, read from a copy of its tree in a temporary folder."""
-    top = _git("rev-parse", "--show-toplevel").decode().strip()
-    asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    cut = _git("rev-parse", "--is-shallow-repository").strip() == b"true"
-    hint = "; this clone is shallow: fetch all of it (fetch-depth: 0 on GitHub, GIT_DEPTH: 0 on GitLab)" if cut else ""
-    commit = _git(*asked, wrong=f"there is no revision {revision!r}{hint}").decode().strip()
-    with tarfile.open(fileobj=io.BytesIO(_git("-C", top, "archive", "--format=tar", commit))) as tree:
-        tree.extractall(folder, filter=_inside)  # noqa: S202 - the filter is tarfile's for data, less the links that it refuses
-    os.mkdir(os.path.join(folder, ".git"))  # settings are looked for up to the repository's root
-    here = os.path.relpath(os.path.realpath(os.curdir), os.path.realpath(top))
-    base = os.path.normpath(os.path.join(folder, here))
-    then = replace(now, file=now.file and _then(now.file, top, folder))
+def _in_copy(tree: Tree, wanted: Sequence[Wanted], then: Source, revision: str) -> dict[str, Any]:
+    """The meanings of the wanted files in the copy of a revision, or of all that its settings name."""
     try:
-        if named:
-            files = [path for each in paths if os.path.isfile(path := os.path.join(base, os.path.relpath(each)))]
+        if wanted:
+            pairs = ((name, replace(each, path=tree.then(each.path))) for name, each in _named(wanted).items())
+            files = {name: each for name, each in pairs if os.path.isfile(each.path)}
         else:
-            files = flows_of(then, base) if os.path.isdir(base) else []
-        return _meanings(files, then, base, lenient=True)
+            base = os.path.dirname(then.file) if then.file else tree.then(os.path.join(os.getcwd(), ""))
+            paths = [os.path.abspath(path) for path in flows_of(then, base)] if os.path.isdir(base) else []
+            files = {tree.now(path).replace(os.sep, "/"): Wanted(path) for path in paths}
+        return _meanings(files, then, lenient=True)
     except (PathError, SettingsError) as error:
         # as where a change brings flowc, an environment or the first flow of a folder
-        print(f"flowc: all flows are new: at {revision}, {str(error).replace(os.path.join(folder, ''), '')}", file=sys.stderr)
+        print(f"flowc: all flows are new: at {revision}, {tree.told(str(error))}", file=sys.stderr)
         return {}
-
-
-def _then(file: str, top: str, folder: str) -> str:
-    """Where the settings file stands in the copy of the repository's tree; itself where it is not in the repository."""
-    inside = os.path.relpath(os.path.realpath(file), os.path.realpath(top))
-    return file if inside.split(os.sep)[0] == os.pardir else os.path.join(folder, inside)
-
-
-def _inside(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
-    """The member as it may stand in the folder; None for a link that leads out of it, where a flow reads nothing."""
-    try:
-        return tarfile.data_filter(member, folder)
-    except tarfile.FilterError:
-        return None
-
-
-def _git(*arguments: str, wrong: str = "") -> bytes:
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, check=False)
-    except FileNotFoundError as error:
-        raise PathError("git was not found, and a revision is read by it") from error
-    if done.returncode:
-        raise PathError(wrong or f"git {arguments[0]}: {shown(done.stderr.decode(errors='replace').strip())}")
-    return done.stdout

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from flowc.report import printable
-from flowc.report.changes import plain, sentence, sign
+from flowc.report.changes import plain, quoted, sentence, sign
 from flowc.report.page import toml
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ def _sentence(change: Change, steps: Sequence[str], quote: str) -> str:
     text = sentence(change, quote)
     if len(steps) < 2:
         return text
-    named = ", ".join(f"{quote}{printable(step)}{quote}" for step in steps)
-    return text.replace(f"step {quote}{printable(steps[0])}{quote}", f"steps {named}", 1)
+    named = ", ".join(quoted(step, quote) for step in steps)
+    return text.replace(f"step {quoted(steps[0], quote)}", f"steps {named}", 1)
 
 
 def _sections(found: Comparison) -> Iterator[tuple[str, Sequence[str]]]:

@@ -67,7 +67,7 @@ def test_what_changed_in_words(repository: Path) -> None:
         "flows/hello.py:HelloFlow",
         "  ~ step start: next work → check",
         "  ~ step start: memory 4096 MB → 8192 MB",
-        "  + step check added",
+        "  + step check added: next end, retries 2, minutes_between_retries 2",
         "  - step work removed",
         "  ~ parameter size: default 1 → 2",
         '  ~ flow @schedule: cron 0 6 * * * → 0 7 * * *',

@@ -105,7 +105,16 @@ def test_shown(repository: Path) -> None:
     shown = flowc("config", "show", "--env", "prod").stdout
     assert '"one" = { "kind" = "Pod", "patch" = { "spec" = { "priorityClassName" = "high" } } }' in shown
     assert shown.rstrip().endswith("# flowc.toml:3, flowc.toml:12 (env.prod)")
-    assert "setting overlays: three none → " in flowc("diff", "--env", "prod", code=1).stdout
+    assert flowc("diff", "--env", "prod", code=1).stdout.splitlines() == [
+        "all 2 flows",
+        "  + overlay three, Pod of step end: metadata.labels.team added b",
+        "",
+        "alpha.py:Alpha",
+        "  ~ overlay one, Pod: spec.priorityClassName low → high",
+        "",
+        "beta.py:Beta",
+        "  + overlay one, Pod: spec.priorityClassName added high",
+    ]
 
 
 def test_a_mistake_is_placed(repository: Path) -> None:
