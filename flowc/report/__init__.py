@@ -80,6 +80,13 @@ def once(found: Iterable[Found]) -> list[Found]:
     return list({(each.path, each.diagnostic.code.id, each.diagnostic.message, each.diagnostic.span): each for each in found}.values())
 
 
+def unmoved(message: str) -> str:
+    """The message without the numbers of lines in it: what it says of a file is the same when lines are added above."""
+    import re
+
+    return re.sub(r"(\bline |\.py:)\d+", r"\1*", message)
+
+
 def printable(text: str) -> str:
     """The text on one line with what could steer a terminal or hide text made visible: controls, escapes, bidirectional marks."""
     if text.isascii() and text.isprintable():

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from flowc.report import Found
+from flowc.report import Found, unmoved
 
 Place = Callable[[str], str]
 """The path of a file as the baseline has it, by the one that reports show: the same wherever the user stands."""
@@ -22,7 +22,7 @@ def key(each: Found, place: Place) -> tuple[str, str]:
     message = each.diagnostic.message
     if message.startswith((f"{path}:", f"{path} ")):
         message = place(path) + message.removeprefix(path)
-    return place(path), f"{each.diagnostic.code.id} {message}"
+    return place(path), f"{each.diagnostic.code.id} {unmoved(message)}"
 
 
 def write(found: Iterable[Found], place: Place) -> str:
@@ -37,11 +37,14 @@ def read(text: str) -> Counter[tuple[str, str]]:
     """What `write` wrote. BaselineError where it did not."""
     try:
         files = json.loads(text)
-        known = Counter({(path, said): count for path, each in files.items() for said, count in each.items()})
+        told = [(path, said, count) for path, each in files.items() for said, count in each.items()]
     except (ValueError, AttributeError, RecursionError) as error:
         raise BaselineError("is no baseline of flowc") from error
-    if not all(isinstance(count, int) for count in known.values()):
+    if not all(isinstance(count, int) for _, _, count in told):
         raise BaselineError("is no baseline of flowc")
+    known: Counter[tuple[str, str]] = Counter()
+    for path, said, count in told:
+        known[path, unmoved(said)] += count
     return known
 
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from flowc.diagnostics import Severity
-from flowc.report import printable
+from flowc.report import printable, unmoved
 from flowc.report.machine import message
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def as_gitlab(found: Sequence[Found]) -> str:
 
 def _issue(each: Found, seen: Counter[str]) -> dict[str, Any]:
     diagnostic = each.diagnostic
-    facts = json.dumps([diagnostic.code.id, path_of(each), diagnostic.message])
+    facts = json.dumps([diagnostic.code.id, path_of(each), unmoved(diagnostic.message)])
     seen[facts] += 1
     digest = hashlib.sha256(f"{facts}{seen[facts]}".encode(errors="surrogatepass")).hexdigest()
     return {

@@ -346,6 +346,20 @@ def test_baseline(here: Path) -> None:
     assert "known.json is no baseline of flowc" in flowc("check", "one.py", "--baseline", "known.json", code=2).stderr
 
 
+def test_a_baseline_knows_no_line(here: Path) -> None:
+    """A message that names a line is the same one when lines are added above, in a baseline and in GitLab's report; older baselines too."""
+    late = HELLO.replace("self.next(self.end)", "self.next(self.end)\n        return")
+    (here / "one.py").write_text(late)
+    flowc("check", "one.py", "--write-baseline", "known.json")
+    (fingerprint,) = {each["fingerprint"] for each in json.loads(flowc("check", "one.py", "--output-format", "gitlab", code=1).stdout)}
+    (here / "one.py").write_text("# moved\n\n" + late)
+    assert flowc("check", "one.py", "--baseline", "known.json").stdout == ""
+    assert [each["fingerprint"] for each in json.loads(flowc("check", "one.py", "--output-format", "gitlab", code=1).stdout)] == [fingerprint]
+    said = "FC214 step start has a self.next() on line 7, which is not its last statement"
+    (here / "known.json").write_text(json.dumps({"one.py": {said: 1}}))
+    assert flowc("check", "one.py", "--baseline", "known.json").stdout == ""
+
+
 @pytest.mark.parametrize("place", ["known.json", "flows/known.json", "elsewhere/known.json"])
 def test_a_baseline_from_another_folder(place: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A baseline holds its paths relative to its own folder, so it means the same wherever the user stands; messages too that name the file."""
