@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import sys
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SKIPPED = {".git", ".venv", "venv", "node_modules", "__pycache__", ".tox", "build", "dist", "site-packages"}
+CLASS = re.compile(rb"^class\s[^:]*\bFlowSpec\b", re.MULTILINE)
+STEP = re.compile(rb"^[ \t]+@(metaflow\.)?step\b", re.MULTILINE)
 SETTINGS = """\
 # flowc: which flows are compiled, for what, and where to. `flowc compile --help` lists all settings.
 flows = {flows}
@@ -203,11 +206,16 @@ def _flows(root: str) -> list[str]:
             path = os.path.join(place, name)
             if name.endswith(".py") and os.path.isfile(path):
                 with open(path, "rb") as file:
-                    if b"(FlowSpec)" in file.read(1 << 20):
+                    if _may_be_flow(file.read(1 << 20)):
                         found.append(os.path.relpath(path, root).replace(os.sep, "/"))
     return found
 
 
+def _may_be_flow(text: bytes) -> bool:
+    """Whether a class inherits from FlowSpec, or has steps of Metaflow and its base in another file."""
+    return (b"FlowSpec" in text and CLASS.search(text) is not None) or (b"metaflow" in text and STEP.search(text) is not None)
+
+
 def _patterns(paths: list[str]) -> list[str]:
     """A glob for each folder that holds flows."""
-    return [f"{folder}/*.py" if folder else "*.py" for folder in sorted({path.rpartition("/")[0] for path in paths})]
+    return [f"{glob.escape(folder)}/*.py" if folder else "*.py" for folder in sorted({path.rpartition("/")[0] for path in paths})]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flowc.diagnostics import Diagnostic, in_order
-from flowc.frontend.classes import TOO_DEEP, Lineage, Lineages, no_flow, not_named, select, top_level_classes
-from flowc.frontend.flows import read_flow, step_names
+from flowc.frontend.classes import TOO_DEEP, Lineage, Lineages, launched, no_flow, not_named, select, top_level_classes
+from flowc.frontend.flows import is_stepless, read_flow, step_names
 from flowc.frontend.launching import launching
 from flowc.frontend.members import made_elsewhere
 from flowc.frontend.modules import SYNTAX, Program
@@ -33,8 +33,8 @@ class Reading:
 def read(source: SourceFile, reader: Reader, settings: Settings, name: str | None = None) -> Reading:
     """Read the flows of a file, or the one called `name`.
 
-    Without a name: the flows that the file launches (`Hello()`), else all that are no mere base of another one. Whatever the text is, the
-    answer is a Reading; a file without a flow, and a name that is none of its flows, are diagnostics.
+    Without a name: the flows that the file launches (`Hello()`), else all that have steps and are no mere base of another one. Whatever
+    the text is, the answer is a Reading; a file without a flow, and a name that is none of its flows, are diagnostics.
     """
     if name is None and not _may_hold_flow(source.text):
         return Reading((), (no_flow(source),))
@@ -61,7 +61,7 @@ def _read(source: SourceFile, reader: Reader, settings: Settings, name: str | No
     chosen = _choose(lineages, lines, settings, name)
     if not chosen:
         names = [line.head.name for line in lines if line.is_flow]
-        found = found or [no_flow(source, lineages) if name is None else not_named(program, name, names)]
+        found = found or [no_flow(source, lineages, names) if name is None else not_named(program, name, names)]
         return Reading((), _placed(found))
     if name is None:
         found += launching(program, chosen, settings)
@@ -82,8 +82,9 @@ def _choose(lineages: Lineages, lines: list[Lineage], settings: Settings, name: 
         flows = select(lineages.program, flows, {line.head.name: step_names(lineages, line, settings) for line in flows})
     if not flows:
         # a class whose bases are not in sight may be a flow: it is, when it has steps
-        flows = [line for line in lines if line.problems and step_names(lineages, line, settings)]
-    return flows
+        return [line for line in lines if line.problems and step_names(lineages, line, settings)]
+    called = launched(lineages.program.entry, [line.head.name for line in flows])
+    return [line for line in flows if line.head.name in called or not is_stepless(lineages, line, settings)]
 
 
 def _placed(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -275,15 +275,17 @@ def _stands_alone(line: Lineage, flows: Sequence[Lineage], steps_of: dict[str, d
     return not derived or ({"start", "end"} <= own.keys() and added.isdisjoint(set().union(*own.values())))
 
 
-def no_flow(source: SourceFile, lineages: Lineages | None = None) -> Diagnostic:
-    """Why a file gives nothing to compile; without lineages, its text was not worth parsing."""
+def no_flow(source: SourceFile, lineages: Lineages | None = None, stepless: Sequence[str] = ()) -> Diagnostic:
+    """Why a file gives nothing to compile: its flow classes have no step, or it has none; without lineages, it was not worth parsing."""
     remedy = "Name a file with a class that derives from metaflow.FlowSpec."
     if lineages is not None:
         program = lineages.program
         bindings = program.entry.bindings
         inner = next(_hidden_classes(program.entry.tree), None)
         imported = next((n for n, b in bindings.items() if b[-1].kind == "from" and _is_imported_flow(lineages, n)), None)
-        if inner is not None:
+        if stepless:
+            remedy = f"Class {stepless[0]} has no step: name a file with a flow that derives from it."
+        elif inner is not None:
             remedy = f"Class {inner.name} stands inside a function or class; move it to the top level of the file."
         elif imported is not None:
             remedy = f"{imported} is defined in another file; name that file."

@@ -269,3 +269,10 @@ def step_names(lineages: Lineages, line: Lineage, settings: Settings) -> dict[st
         for name, member in attributes.items()
         if (found := _methods(reading, member)) is not None and found.is_step
     }
+
+
+def is_stepless(lineages: Lineages, line: Lineage, settings: Settings) -> bool:
+    """Whether a class surely has no step, its own or inherited: it is there for others to derive from, wherever they are."""
+    reading = Reading(lineages, settings, line)
+    _, unsure = members(line.order, reading.decider)
+    return not line.problems and not unsure and not step_names(lineages, line, settings)

@@ -154,3 +154,22 @@ def test_bash_takes_the_script() -> None:
     asked = f"source <({sys.executable} -m flowc completion bash); complete -p flowc"
     done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, env=environment(), check=False)
     assert "_flowc_completion" in done.stdout, done.stderr
+
+
+def test_flows_are_found_however_they_inherit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By `metaflow.FlowSpec`, beside another base, by a base of the team's from another file; the pattern of an odd folder matches it."""
+    monkeypatch.chdir(tmp_path)
+    files = {
+        "a/flow.py": HELLO.replace("from metaflow import FlowSpec, step", "import metaflow\nfrom metaflow import step").replace("(FlowSpec)", "(metaflow.FlowSpec)"),
+        "b/flow.py": HELLO.replace("(FlowSpec)", "(\n    object,\n    FlowSpec,\n)"),
+        "c/flow.py": HELLO.replace("FlowSpec, step", "step\nfrom base import Base").replace("(FlowSpec)", "(Base)"),
+        "old [2]/flow.py": HELLO,
+        "tests/steps.py": "from behave import step\n\n@step('x')\ndef x(): pass\n",
+    }
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    (tmp_path / "c" / "base.py").write_text("from metaflow import FlowSpec\n\n\nclass Base(FlowSpec):\n    pass\n")
+    flowc("init", "--yes")
+    assert 'flows = ["a/*.py", "b/*.py", "c/*.py", "old [[]2]/*.py"]' in (tmp_path / "flowc.toml").read_text()
+    assert "flows: no file" not in flowc("compile", code=2).stderr

@@ -229,3 +229,15 @@ def test_flows_that_the_settings_do_not_reach(repository: Path) -> None:
     (repository / "deploy" / "flowc.toml").write_text('flows = ["../flows/hello.py"]\n')
     os.chdir(repository / "deploy")
     assert "../flows/hello.py stands outside its folder, where flowc.toml does not count" in flowc("compile", code=2).stderr
+
+
+def test_a_base_of_the_team_is_no_flow(repository: Path) -> None:
+    """A class without steps that nothing launches is there to derive from: patterns pass over its file, and who names it is told."""
+    base = "from metaflow import FlowSpec, Parameter, project\n\n\n@project(name='ads')\nclass Base(FlowSpec):\n    day = Parameter('day', default='')\n"
+    (repository / "flows" / "base.py").write_text(base)
+    (repository / "flows" / "hello.py").write_text(HELLO.replace("FlowSpec, step", "step\nfrom base import Base").replace("(FlowSpec)", "(Base)"))
+    flowc("compile")
+    assert set(outputs(repository / "manifests")) >= {"argo/ads.user.flowc.helloflow.workflowtemplate.yaml"}
+    assert "Class Base has no step: name a file with a flow that derives from it." in flowc("check", "flows/base.py", code=1).stdout
+    (repository / "flows" / "base.py").write_text(base + "\n\nif __name__ == '__main__':\n    Base()\n")
+    assert "error[FC200]: flow Base has no start step" in flowc("compile", code=1).stderr

@@ -107,11 +107,12 @@ def test_a_step_overridden_by_something_else_is_no_step() -> None:
         (flows("Base(FlowSpec)") + "class A(Base):\n    pass\n", ["Base", "A"]),
         (HEAD + HOLE + "class A(Base):\n    @step\n    def middle(self):\n        self.next(self.end)\n", ["A"]),
         (HEAD + HOLE + "class A(Base):\n    pass\n", ["Base", "A"]),
-        (HEAD + "class A(FlowSpec):\n    pass\n", ["A"]),
+        (HEAD + "class A(FlowSpec):\n    pass\n", []),
+        (HEAD + "class A(FlowSpec):\n    pass\n\n\nif __name__ == '__main__':\n    A()\n", ["A"]),
     ],
 )
 def test_which_flows_of_a_file_are_compiled(text: str, expected: list[str]) -> None:
-    """Those that the file launches; without a launch all, save mere bases without a whole graph."""
+    """Those that the file launches; without a launch all, save mere bases: without a whole graph, or without any step."""
     assert [f.name for f in reading(text).flows] == expected
 
 
