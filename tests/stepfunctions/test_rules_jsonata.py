@@ -65,12 +65,26 @@ def test_agrees_with_a_library(text: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "1 +", "(1;", "[1,", "{'a' 1}", "a b", "'open", "5 := 3", "a.1", "1 2", "a..b", "a == 1", "$f(1", "a[1", "a ? : b", "/open", "`open", "a.(", "^a", "~"],
+    ["", " ", "1 +", "(1;", "[1,", "{'a' 1}", "a b", "'open", "5 := 3", "a.1", "1 2", "a..b", "a == 1", "$f(1", "a[1", "a ? : b", "/open", "`open", "a.(", "^a", "~", "true.a", "a.null", "1[0].a", "a{b: c}{d: e}", "a[0]@$w"],
 )
 def test_refused(text: str) -> None:
     """What no JSONata reads, flowc does not read either."""
     assert not theirs(text)
     assert not ours(text)
+
+
+GROUPED = st.recursive(
+    st.sampled_from(["a", "`b`", "$v", "$f()", "{'k': 1}", "[1]", "*", "(a)", "'t'", "(a{b: c})"]),
+    lambda inner: st.builds("{}{}".format, inner, st.sampled_from(["{b: c}", "[0]", ".c", "^(b)", ".$g()", "@$w", "#$i", ".(b)", " + 1", ".b{c: d}"])),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(GROUPED)
+def test_groupings(text: str) -> None:
+    """A step is grouped once, and what is filtered or sorted after that is a path, as the library has it."""
+    assert ours(text) == theirs(text)
 
 
 @pytest.mark.parametrize(

@@ -195,9 +195,10 @@ class _Parser:
 
     def infix(self, left: Token) -> Token:
         operator = self.token[1]
+        shape = _shape(left, operator, self.start)
         self.advance()
         if operator == ".":
-            self.field(left)
+            shape = "filtered " * self.field(left) + shape
         elif operator == ":=":
             if left[0] != "variable" or left[1] in ("$", "$$"):
                 raise Malformed("only a variable can stand before `:=`")
@@ -229,16 +230,18 @@ class _Parser:
         else:
             assert operator in _BINARY, operator
             self.expression(_POWER[operator])
-        return ("value", operator)
+        return (shape, operator)
 
-    def field(self, left: Token) -> None:
-        """What follows a `.`: of a variable from outside the field is noted."""
-        if self.token[0] == "number":
-            raise Malformed(f"the number {self.token[1]} is no field")
+    def field(self, left: Token) -> bool:
+        """What follows a `.`, and whether it is filtered: of a variable from outside the field is noted."""
         variables = self.reads.variables
         if left[0] == "variable" and self.token[0] in ("name", "quoted") and variables and variables[-1] == (left[1][1:], None):
             variables[-1] = (left[1][1:], self.token[1])
-        self.inner(_POWER["."])
+        start = self.start
+        found = self.inner(_POWER["."])
+        if _kind(found) == "literal":
+            raise Malformed(f"the literal at character {start + 1} is no field")
+        return "filtered" in found[0]
 
     def argument(self) -> None:
         if self.sees("?"):
@@ -250,3 +253,33 @@ class _Parser:
         if self.sees("<", ">"):
             self.advance()
         self.inner()
+
+
+def _shape(left: Token, operator: str, at: int) -> str:
+    """The kind of token that an expression is: `path`, `literal` or `value`, after what was done to its step: `grouped`, `filtered`.
+
+    A step is bound to a variable before it is filtered or sorted; grouped once, and filtered before that where it is no path.
+    """
+    kind, done = _kind(left), left[0].split()[:-1]
+    if "grouped" in done and (operator == "{" or (operator == "[" and kind != "path")):
+        raise Malformed(f"`{operator}` at character {at + 1} follows a grouping of the same step")
+    if "filtered" in done and operator == "@":
+        raise Malformed(f"`@` at character {at + 1} follows a filter or an order of the same step")
+    if operator == "." and kind == "literal":
+        raise Malformed(f"`.` at character {at + 1} follows a literal")
+    if operator in (".", "^"):
+        kept, kind = ["grouped"] if "grouped" in done and kind == "path" else [], "path"
+        return " ".join([*kept, *(["filtered"] if operator == "^" else []), kind])
+    if operator not in ("{", "[", "@", "#"):
+        return "value"
+    if operator == "#" and kind == "value":
+        kind, done = "path", [each for each in done if each != "grouped"]
+    return " ".join([*done, *{"{": ["grouped"], "[": ["filtered"]}.get(operator, []), kind])
+
+
+def _kind(token: Token) -> str:
+    kind, text = token
+    if kind == "number" or (kind == "name" and text in ("true", "false", "null")):
+        return "literal"
+    last = kind.rpartition(" ")[2]
+    return "path" if kind in ("name", "quoted") else last if last in ("path", "literal") else "value"
