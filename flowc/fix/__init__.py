@@ -21,7 +21,8 @@ def mend(data: bytes, diagnostic: Diagnostic) -> bytes | None:
     if diagnostic.code.id not in CODES or diagnostic.span is None:
         return None
     from flowc.fix import comments, cron, decorators, launch, steps
-    from flowc.fix.tree import Tree
+    from flowc.fix.tree import UNREADABLE, WHY_UNREADABLE, Tree
+    from flowc.fix.unsafe import Unsafe
 
     rewrites: dict[str, Rewrite] = {
         "FC111": launch.add_guard,
@@ -34,4 +35,7 @@ def mend(data: bytes, diagnostic: Diagnostic) -> bytes | None:
         "FC390": decorators.rename_libraries,
         "FC420": cron.spell_cron,
     }
-    return rewrites[diagnostic.code.id](Tree(data), diagnostic)
+    try:
+        return rewrites[diagnostic.code.id](Tree(data), diagnostic)
+    except UNREADABLE as error:
+        raise Unsafe(WHY_UNREADABLE) from error

@@ -8,7 +8,7 @@ from typing import Any
 import libcst as cst
 
 from flowc.fix.layout import arranged, joined
-from flowc.fix.tree import Tree
+from flowc.fix.tree import UNREADABLE, WHY_UNREADABLE, Tree
 
 COMPUTE = ("kubernetes", "batch", "resources")
 """Where a step's resources may stand already; the first that stands there is changed."""
@@ -27,8 +27,15 @@ class GraduateError(ValueError):
 def graduate(data: bytes, flow: str, steps: Mapping[str, Wanted], of_flow: Wanted) -> bytes:
     """The bytes of the file with decorators added or changed: `steps` by step name, and those of the flow's class. The rest stays.
 
-    GraduateError where the class or a step is not in this file, or a decorator there has arguments by `**`.
+    GraduateError where the class or a step is not in this file, a decorator there has arguments by `**`, or LibCST cannot read the file.
     """
+    try:
+        return _graduated(data, flow, steps, of_flow)
+    except UNREADABLE as error:
+        raise GraduateError(WHY_UNREADABLE) from error
+
+
+def _graduated(data: bytes, flow: str, steps: Mapping[str, Wanted], of_flow: Wanted) -> bytes:
     for step, wanted in steps.items():
         for name, attributes in wanted.items():
             tree = Tree(data)

@@ -10,6 +10,10 @@ from libcst.metadata import MetadataWrapper, PositionProvider
 
 from flowc.source import Span
 
+UNREADABLE = (cst.ParserSyntaxError, RecursionError)
+"""What LibCST raises of a file that Python reads: a form feed within an indented block, a sum of a thousand."""
+WHY_UNREADABLE = "LibCST, by which files are rewritten, cannot read this one: a form feed stands before code, or it nests too deep"
+
 Kind = TypeVar("Kind", bound=cst.CSTNode)
 
 

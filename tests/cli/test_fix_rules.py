@@ -116,6 +116,15 @@ def test_says_why_not(name: str, file: Path) -> None:
     assert file.read_text() == wrong
 
 
+@pytest.mark.parametrize("odd", ["\f\n" + HELLO.replace("    @step", "\f    @step", 1), HELLO + f"\n\nX = {'+'.join('1' * 800)}\n"])
+def test_a_file_that_libcst_cannot_read(odd: str, file: Path) -> None:
+    """Python reads some files that LibCST does not: they stay as they are, and that is told."""
+    file.write_text(odd)
+    assert "FC111 is left: LibCST, by which files are rewritten, cannot read this one" in flowc("fix", "flow.py").stderr
+    assert "flow.py: LibCST, by which files are rewritten, cannot read this one" in flowc("graduate", "flow.py", "--retry", "1", code=2).stderr
+    assert file.read_text() == odd
+
+
 def test_a_step_that_another_file_names(file: Path) -> None:
     """A base class in another file that leads to the step by its name keeps it from being renamed."""
     (file.parent / "base.py").write_text(HELLO.replace("HelloFlow", "Base").replace("self.next(self.end)", "self.next(self.trainModel)"))
