@@ -12,7 +12,7 @@ from flowc.graph import Graph
 from flowc.ir import Flow
 from flowc.output import Artifact
 from flowc.settings import EMPTY, Settings
-from flowc.source import Reader, SourceFile
+from flowc.source import Elsewhere, Reader, SourceFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Compiled:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def check(source: SourceFile, reader: Reader, settings: Settings, name: str | None = None) -> Checked:
+def check(source: SourceFile, reader: Reader, settings: Settings, name: str | None = None, elsewhere: Elsewhere | None = None) -> Checked:
     """Read a file and judge its flows (or the one called `name`) by the dialect's rules; of the settings, by `for_reading()` only."""
-    reading = frontend.read(source, reader, settings.for_reading(), name)
+    reading = frontend.read(source, reader, settings.for_reading(), name, elsewhere)
     flows = tuple((flow, graph.build(flow)) for flow in reading.flows)
     found = list(reading.diagnostics)
     for flow, shape in flows:

@@ -121,4 +121,4 @@ class Settings:
         return Settings(**{name: getattr(self, name) for name in FOR_READING})
 
 
-FOR_READING = ("environment", "require_guard", "values", "decorators", "configs", "config_files", "with_decorators")
+FOR_READING = ("code", "environment", "require_guard", "values", "decorators", "configs", "config_files", "with_decorators")

@@ -9,6 +9,11 @@ from dataclasses import dataclass, field
 Reader = Callable[[str], "bytes | None"]
 """How the core reads what stands beside a flow: a posix path relative to the flow's folder in, the bytes out; None where no file is."""
 
+Elsewhere = Callable[[str], "str | None"]
+"""How the core asks for a module that does not stand beside a flow: its dotted name in; out the path, from the flow's folder, of the file
+that it is to who has a folder above that one on the path. None where there is none in the repository.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:

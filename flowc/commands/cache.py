@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from flowc.commands.verdicts import Verdict
-    from flowc.source import Reader
+    from flowc.source import Elsewhere, Reader
 
 FOLDER = ".flowc_cache"
 VARIABLE = "FLOWC_CACHE_DIR"
@@ -53,7 +53,8 @@ def folder_of(root: str | None) -> tuple[str, str] | None:
 class Question:
     """What a verdict answers. `asked` is a digest of all that it depends on beside files: how the file is shown, settings, `key` and so on.
 
-    `full` is the flow's file; `reader` reads what stands beside it, `named` are the paths that it finds elsewhere.
+    `full` is the flow's file; `reader` reads what stands beside it, `named` are the paths that it finds elsewhere. `above`
+    tells where a module stands in a folder over it.
     """
 
     path: str
@@ -62,6 +63,7 @@ class Question:
     asked: str
     reader: Reader
     named: Mapping[str, str]
+    above: Elsewhere
 
 
 @dataclass(slots=True)
@@ -114,13 +116,16 @@ class Cache:
             full = question.named.get(path) or f"{folder}{os.sep}{path}"
             if self.digests.of(full, lambda path=path: question.reader(path), below) != known:  # type: ignore[misc]
                 return False
-        return True
+        return all(question.above(dotted) == path for dotted, path in entry["above"].items())
 
-    def keep(self, question: Question, verdict: Verdict, digest: str, read: Mapping[str, str | None]) -> None:
-        """Note what was found in a file of that digest, and the digests of what was read beside it."""
+    def keep(
+        self, question: Question, verdict: Verdict, digest: str, read: Mapping[str, str | None], above: Mapping[str, str | None]
+    ) -> None:
+        """Note what was found in a file of that digest, the digests of what was read beside it, and where modules stood above it."""
         if self.folder is not None:
             number = _number(question.name)
-            self._shard(question.name)[question.name] = {"asked": question.asked, "digest": digest, "read": dict(read), **plain(verdict)}
+            known = {"asked": question.asked, "digest": digest, "read": dict(read), "above": dict(above)}
+            self._shard(question.name)[question.name] = {**known, **plain(verdict)}
             self._changed.add(number)
 
     def _shard(self, name: str) -> dict[str, Any]:

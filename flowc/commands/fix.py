@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowc.commands.above import Above
 from flowc.commands.check import named
 from flowc.commands.files import Folder, load, shown
 from flowc.commands.options import Command, Source, given, known_target, with_settings
@@ -90,7 +91,7 @@ def _fixed(wanted: Wanted, sources: Source, target: str | None) -> tuple[bytes, 
     ignored = sources.ignored(wanted.path)
 
     def look(text: bytes) -> Judged:
-        return judge_for_each(FlowFile(shown(wanted.path), text, Folder(folder, files), wanted.flow, ignored), settings)
+        return judge_for_each(FlowFile(shown(wanted.path), text, Folder(folder, files), wanted.flow, ignored, Above(folder)), settings)
 
     mended, verdict = 0, look(data)
     while True:

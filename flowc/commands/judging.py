@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from flowc.commands.above import Above
 from flowc.commands.cache import Cache, Question, folder_of, key
 from flowc.commands.digests import Recorder, digest
 from flowc.commands.files import Folder, PathError, load, shown
@@ -42,11 +43,12 @@ def verdicts(wanted: Sequence[Wanted], sources: Source, target: str | None, *, k
 
 @dataclass(frozen=True, slots=True)
 class _Fresh:
-    """A verdict, the digest of the file, and those of what was read beside it."""
+    """A verdict, the digest of the file, and those of what was read beside it; and where modules that are not there were found."""
 
     verdict: Verdict
     digest: str
     read: Mapping[str, str | None]
+    elsewhere: Mapping[str, str | None]
 
 
 def _judge(sources: Source, target: str | None, wanted: Wanted) -> _Fresh | str:
@@ -58,20 +60,24 @@ def _judge(sources: Source, target: str | None, wanted: Wanted) -> _Fresh | str:
         folder = os.path.dirname(wanted.path)
         settings, named = settings_for_each(sources, folder, target)
         recorder = Recorder(Folder(folder, named))
-        file = FlowFile(shown(wanted.path), data, recorder, wanted.flow, sources.ignored(wanted.path))
+        elsewhere = Above(folder)
+        file = FlowFile(shown(wanted.path), data, recorder, wanted.flow, sources.ignored(wanted.path), elsewhere)
         judged = judge_for_each(file, settings)
     except PathError as error:
         return str(error)
-    return _Fresh(verdict(judged), digest(data), recorder.digests())
+    return _Fresh(verdict(judged), digest(data), recorder.digests(), elsewhere.answers)
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What the flows of a folder share: their cache, the Reader, files that it finds elsewhere, targets, and a hash of their settings."""
+    """What the flows of a folder share: their cache, the Reader, files that it finds elsewhere, who finds modules above, targets, and a
+    hash of their settings.
+    """
 
     cache: Cache
     reader: Folder
     named: Mapping[str, str]
+    above: Above
     targets: Sequence[str]
     settings: Any
 
@@ -98,7 +104,7 @@ class _Kept:
 
     def keep(self, wanted: Wanted, fresh: _Fresh) -> None:
         if wanted in self._questions:
-            self._place(wanted).cache.keep(self._questions[wanted], fresh.verdict, fresh.digest, fresh.read)
+            self._place(wanted).cache.keep(self._questions[wanted], fresh.verdict, fresh.digest, fresh.read, fresh.elsewhere)
 
     def save(self) -> None:
         for cache in self._caches.values():
@@ -110,7 +116,7 @@ class _Kept:
         asked.update(repr((path, wanted.flow, self.sources.ignored(wanted.path))).encode(errors="surrogatepass"))
         full = _full(wanted.path)
         name = place.cache.name(full, wanted.flow, ",".join(place.targets), self.sources.env)
-        question = Question(path, full, name, asked.hexdigest(), place.reader, place.named)
+        question = Question(path, full, name, asked.hexdigest(), place.reader, place.named, place.above)
         self._questions[wanted] = question
         return question
 
@@ -126,7 +132,7 @@ class _Kept:
             if where not in self._caches:
                 self._caches[where] = Cache.at(where, self.files)
             hashed = hashlib.sha256(repr((settings, self._keys.get(targets))).encode(errors="surrogatepass"))
-            self._places[folder] = _Place(self._caches[where], Folder(folder, named), named, targets, hashed)
+            self._places[folder] = _Place(self._caches[where], Folder(folder, named), named, Above(folder), targets, hashed)
         return self._places[folder]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowc import config
+from flowc.commands.above import REMEMBERED
 from flowc.commands.files import PathError, above, load, shown, texts_below
 from flowc.config import Option, SettingsError
 from flowc.settings import Settings
@@ -216,8 +217,8 @@ def _nearest(folder: str) -> str | None:
 
 
 def forget() -> None:
-    """Read settings files anew from here on."""
-    for each in (text_of, _nearest, _parsed, _project, texts_below):
+    """Read settings files, and look at the folders above flows, anew from here on."""
+    for each in (text_of, _nearest, _parsed, _project, texts_below, *REMEMBERED):
         each.cache_clear()
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowc.commands import lock
+from flowc.commands.above import Above
 from flowc.commands.cache import Cache, folder_of
 from flowc.commands.digests import Recorder, digest
 from flowc.commands.files import Folder, PathError, load, shown
@@ -167,7 +168,7 @@ def _make(repository: Repository, asked: tuple[str, str]) -> Made:
     seen: dict[str, bytes | None] = {path: data}
     named = {key: where for _, files in near.values() for key, where in files.items()}
     recorder = Recorder(Folder(folder, named), seen, os.path.dirname(path))
-    file = FlowFile(shown(full), data, recorder, ignored=repository.sources.ignored(full))
+    file = FlowFile(shown(full), data, recorder, ignored=repository.sources.ignored(full), elsewhere=Above(folder))
     verdicts = []
     met: dict[tuple[str, str], bool] = {}
     for name, (settings, _) in near.items():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from flowc import __version__, report
+from flowc.commands.above import Above
 from flowc.commands.files import Folder, Wanted, decode, expand, load, shown
 from flowc.commands.rooted import rooted
 from flowc.diagnostics import REGISTRY, Diagnostic, has_errors
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from flowc.compiler import Checked, Compiled
     from flowc.ir import Flow
     from flowc.settings import Settings
-    from flowc.source import Reader
+    from flowc.source import Elsewhere, Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class FlowFile:
     reader: Reader
     flow: str | None = None
     ignored: tuple[str, ...] = ()
+    elsewhere: Elsewhere | None = None
     _known: list[tuple[Settings, _Read]] = field(default_factory=list, init=False)
 
     def judged(self, settings: Settings, target: str | None = None, accept: Accept | None = None) -> Judged:
@@ -108,7 +110,7 @@ class FlowFile:
             if known == asked:
                 return read
         texts = _Texts(source, self.reader, {})
-        made = (check(source, texts.read, settings, self.flow), texts)
+        made = (check(source, texts.read, settings, self.flow, self.elsewhere), texts)
         self._known.append((asked, made))
         return made
 
@@ -128,7 +130,8 @@ def opened(wanted: Wanted, sources: Source, target: str | None = None) -> tuple[
     data = load(wanted.path)
     folder = os.path.dirname(wanted.path)
     settings, named = (sources if target is None else replace(sources, target=target)).near(folder)
-    return FlowFile(shown(wanted.path), data, Folder(folder, named), wanted.flow, sources.ignored(wanted.path)), settings
+    ignored = sources.ignored(wanted.path)
+    return FlowFile(shown(wanted.path), data, Folder(folder, named), wanted.flow, ignored, Above(folder)), settings
 
 
 def judge(wanted: Wanted, sources: Source, target: str | None = None, accept: Accept | None = None) -> Judged:

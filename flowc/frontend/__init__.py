@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flowc.diagnostics import Diagnostic, in_order
+from flowc.frontend.above import undelivered
 from flowc.frontend.classes import TOO_DEEP, Lineage, Lineages, launched, no_flow, not_named, select, top_level_classes
 from flowc.frontend.flows import is_stepless, read_flow, step_names
 from flowc.frontend.launching import launching
@@ -17,7 +18,7 @@ from flowc.frontend.values import Scope
 if TYPE_CHECKING:
     from flowc.ir import Flow
     from flowc.settings import Settings
-    from flowc.source import Reader, SourceFile
+    from flowc.source import Elsewhere, Reader, SourceFile
 
 __all__ = ["Reading", "read"]
 
@@ -30,8 +31,8 @@ class Reading:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def read(source: SourceFile, reader: Reader, settings: Settings, name: str | None = None) -> Reading:
-    """Read the flows of a file, or the one called `name`.
+def read(source: SourceFile, reader: Reader, settings: Settings, name: str | None = None, elsewhere: Elsewhere | None = None) -> Reading:
+    """Read the flows of a file, or the one called `name`. Without `elsewhere` nothing above the flow's folder is known of.
 
     Without a name: the flows that the file launches (`Hello()`), else all that have steps and are no mere base of another one. Whatever
     the text is, the answer is a Reading; a file without a flow, and a name that is none of its flows, are diagnostics.
@@ -39,7 +40,7 @@ def read(source: SourceFile, reader: Reader, settings: Settings, name: str | Non
     if name is None and not _may_hold_flow(source.text):
         return Reading((), (no_flow(source),))
     try:
-        return _read(source, reader, settings, name)
+        return _read(source, reader, settings, name, elsewhere)
     except RecursionError:
         message = f"{source.path} nests expressions or imports too deep to be read"
         remedy = "Write the deepest expression as a loop, or read its value from a file."
@@ -51,7 +52,7 @@ def _may_hold_flow(text: str) -> bool:
     return "FlowSpec" in text or "metaflow" in text or ("__main__" in text and "class " in text)
 
 
-def _read(source: SourceFile, reader: Reader, settings: Settings, name: str | None) -> Reading:
+def _read(source: SourceFile, reader: Reader, settings: Settings, name: str | None, elsewhere: Elsewhere | None) -> Reading:
     program = Program(source, reader)
     if program.entry.broken:
         return Reading((), _placed(program.diagnostics))
@@ -65,6 +66,8 @@ def _read(source: SourceFile, reader: Reader, settings: Settings, name: str | No
         return Reading((), _placed(found))
     if name is None:
         found += launching(program, chosen, settings)
+    if elsewhere is not None and settings.code != "image":
+        found += undelivered(program, elsewhere)
     flows = []
     for line in chosen:
         flow, problems = read_flow(lineages, line, settings)

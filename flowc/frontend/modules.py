@@ -344,7 +344,7 @@ class Program:
                 for alias in node.names:
                     yield f"{target}.{alias.name}" if target else alias.name
         if "import_module" in module.source.text or "__import__" in module.source.text:
-            yield from dynamic_imports(module.tree)
+            yield from (name.lstrip(".") for name in dynamic_imports(module.tree))
 
 
 def dotted_name(node: ast.expr) -> str | None:

@@ -269,8 +269,9 @@ def import_statements(body: Iterable[ast.AST]) -> Iterator[ast.Import | ast.Impo
 
 
 def dynamic_imports(tree: ast.AST) -> Iterator[str]:
+    """The names that calls of import_module and __import__ say, with the dots of relative ones."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
             if name in ("import_module", "__import__"):
-                yield node.args[0].value.lstrip(".")
+                yield node.args[0].value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowc.diagnostics import Code, Example
+from flowc.diagnostics import Code, Example, Severity
 
 _FLOW = """from metaflow import FlowSpec, step
 
@@ -37,4 +37,17 @@ RELATIVE = Code(
     "A flow file runs as a script (`python flow.py`), which belongs to no package, so Python refuses a relative import there.",
     bad=Example({"flow.py": "from .common import NAME\n" + _FLOW, "common.py": "NAME = 1\n"}, line=1),
     good=Example({"flow.py": _IMPORTING, "common.py": "NAME = 1\n"}),
+)
+_FROM_ABOVE = "from libs.features import NAME\n" + _FLOW
+ABOVE = Code(
+    "FC143",
+    "module above the flow's folder",
+    "Pods get the flow's file and the modules that it imports from its own folder and below it, and only that folder is on their path. A "
+    "module that stands higher up in the repository is found where PYTHONPATH names the folder that has it. In a pod it is missing, unless "
+    "the image brings it: then silence the line or, in `per-file-ignores`, the code. Metaflow's own deployments package the flow's folder "
+    'too, and nothing above it. Nothing is said where all code is in the image (`code = "image"`), of imports for type checkers, and of '
+    "those whose failure the text itself takes (`except ImportError`).",
+    bad=Example({"flows/flow.py": _FROM_ABOVE, "libs/features.py": "NAME = 1\n"}, line=1, flow="flows/flow.py"),
+    good=Example({"flows/flow.py": _FROM_ABOVE, "flows/libs/features.py": "NAME = 1\n"}, flow="flows/flow.py"),
+    severity=Severity.WARNING,
 )

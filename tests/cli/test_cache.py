@@ -72,6 +72,7 @@ NAMES = ["a.py", "b.py", "common/shared.py", "common/__init__.py", "conf.json", 
 EDITS = st.one_of(
     st.tuples(st.sampled_from(["a.py", "b.py"]), st.sampled_from(FLOWS)),
     st.tuples(st.sampled_from(["common/shared.py", "common/__init__.py", "other.py", "other/__init__.py"]), st.sampled_from(MODULES)),
+    st.tuples(st.sampled_from(["../common/shared.py", "../other.py"]), st.sampled_from([MODULES[0], "remove", "folder"])),
     st.tuples(st.just("conf.json"), st.sampled_from(CONFIGS)),
     st.tuples(st.just("../flowc.toml"), st.sampled_from([SETTINGS + table for table in TABLES])),
     st.tuples(st.just("../mine/argo/workflow.yaml.j2"), st.sampled_from(["", "{{"])),

@@ -7,22 +7,31 @@ import importlib
 import re
 import subprocess
 import sys
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from flowc.commands.above import resolved
 from flowc.commands.session import FlowFile, known_codes
 from flowc.diagnostics import REGISTRY
 from flowc.report.page import RANGES
 from flowc.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flowc.diagnostics import Code, Diagnostic, Example
 
 ROOT = Path(__file__).parents[2]
 CODES = sorted(known_codes())
+
+
+def _above(files: Mapping[str, object], folder: str, dotted: str) -> str | None:
+    """Where a module stands above the flow's folder, as the paths of an example have it; that is one folder deep."""
+    found = resolved(dotted, files.__contains__) if folder else None
+    return None if found is None else f"../{found}"
 
 
 def _reported(example: Example) -> list[Diagnostic]:
@@ -30,7 +39,11 @@ def _reported(example: Example) -> list[Diagnostic]:
     path, _, name = example.flow.partition(":")
     folder = path.rpartition("/")[0]
     settings = Settings(**dict(example.settings))  # type: ignore[arg-type]
-    file = FlowFile(path, files[path], lambda path: files.get(f"{folder}/{path}" if folder else path), name or None)
+
+    def read(path: str) -> bytes | None:
+        return files.get(f"{folder}/{path}" if folder else path)
+
+    file = FlowFile(path, files[path], read, name or None, elsewhere=partial(_above, files, folder))
     judged = file.judged(settings, example.target)
     found = list(judged.found)
     if example.on:

@@ -38,9 +38,9 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     found: list[Settings] = []
     read = frontend.read
 
-    def counted(source: SourceFile, reader: Reader, settings: Settings, name: str | None = None) -> Any:
+    def counted(source: SourceFile, reader: Reader, settings: Settings, *more: Any) -> Any:
         found.append(settings)
-        return read(source, reader, settings, name)
+        return read(source, reader, settings, *more)
 
     monkeypatch.setattr(frontend, "read", counted)
     return found
