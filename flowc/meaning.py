@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 from flowc import merging
@@ -33,18 +34,21 @@ class Change:
     after: Any
 
 
-def meaning(flow: Flow, graph: Graph, settings: Settings, own: Mapping[str, Settings] | None = None) -> dict[str, Any]:
+def meaning(flow: Flow, graph: Graph, settings: Settings, own: Mapping[str, Sequence[Settings]] | None = None) -> dict[str, Any]:
     """All that decides how the flow runs: steps, parameters, flow decorators, settings; of code and templates a digest a file.
 
-    `own`: by target, the settings with the target's laid over them; what is otherwise there is told as `target: name`.
+    `own`: by the name of a table of settings (`argo`, `env.prod`), those with it laid over, then those below it. What is as in none of the
+    latter is told as `env.prod: image`.
     """
     texts = {flow.source.path.rsplit("/", 1)[-1]: flow.source.text.encode(), **{m.path: m.text.encode() for m in flow.modules}}
     texts |= {file.path: file.data for file in flow.files}
     given = _given(flow, settings)
-    for target, there in (own or {}).items():
-        for section, values in _given(flow, there).items():
-            apart = {f"{target}: {name}": _otherwise(given[section].get(name), value) for name, value in values.items()}
-            given[section] |= {name: value for name, value in apart.items() if value is not None}
+    for table, (there, *below) in (own or {}).items():
+        if there not in below:
+            bases = [_given(flow, each) for each in below]
+            for section, values in _given(flow, there).items():
+                apart = {name: _otherwise([base[section].get(name) for base in bases], value) for name, value in values.items()}
+                given[section] |= {f"{table}: {name}": value for name, value in apart.items() if value is not None}
     return {
         "steps": {name: _step(flow.steps[name], graph.nodes[name]) for name in graph.order},
         "parameters": {parameter.name: _parameter(parameter) for parameter in flow.parameters},
@@ -61,21 +65,27 @@ def _given(flow: Flow, settings: Settings) -> dict[str, dict[str, Any]]:
     return {
         "settings": {field.name: plain(getattr(settings, field.name)) for field in fields(settings) if field.name not in APART},
         "overlays": {name: {"of": _patched(each), "patch": plain(each.patch)} for name, each in here.items()},
-        "templates": {path: _digest(text.encode()) for path, text in settings.templates.items()},
+        "templates": {path: _text_digest(text) for path, text in settings.templates.items()},
     }
 
 
-def _otherwise(base: Any, value: Any) -> Any:
-    """What of a value is not as in the base; None where all is. Of an overlay all."""
-    if isinstance(base, dict) and isinstance(value, dict) and "patch" not in value:
-        return {name: each for name, each in value.items() if each != base.get(name)} or None
-    return None if value == base else value
+def _otherwise(bases: Sequence[Any], value: Any) -> Any:
+    """What of a value is as in none of the bases; None where nothing is. An overlay is told whole."""
+    if not isinstance(value, dict) or "patch" in value:
+        return None if value in bases else value
+    known = [base if isinstance(base, dict) else {} for base in bases]
+    return {name: each for name, each in value.items() if all(name not in base or base[name] != each for base in known)} or None
 
 
 def _patched(overlay: Overlay) -> str:
     """`Pod of step train`."""
     plural = "s" if len(overlay.steps) > 1 else ""
     return f"{overlay.kind} of step{plural} {', '.join(overlay.steps)}" if overlay.steps else overlay.kind
+
+
+@lru_cache(256)  # all flows have the same templates
+def _text_digest(text: str) -> str:
+    return _digest(text.encode())
 
 
 def _digest(data: bytes) -> str:

@@ -12,7 +12,7 @@ import click
 
 from flowc import config, target
 from flowc.commands.files import PathError, Wanted, expand, shown
-from flowc.commands.options import Command, Source, given, with_settings
+from flowc.commands.options import Command, Source, given, text_of, with_settings
 from flowc.commands.project import flows_of
 from flowc.commands.revision import Tree, copied, physical, top_of
 from flowc.commands.session import judge
@@ -26,6 +26,8 @@ from flowc.report.changes import FORMATS, render
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from flowc.settings import Settings
+
 
 @click.command("diff", cls=Command, short_help="Say what differs in meaning.")
 @with_settings
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to write the differences.")
 def diff_command(files: tuple[str, ...], against: str | None, form: str, **flags: Any) -> None:
     """Compare flows with what they were at a git revision, or the settings of --env with those without: steps, resources, images,
-    schedules, parameters, settings. Without files, the flows that the settings file names. Exit code 1 where something differs.
+    schedules, parameters, settings, those of all environments where no --env is given. Without files, the flows that the settings file
+    names. Exit code 1 where something differs.
     """
     now = Source(given(flags), flags["settings"], flags["isolated"], flags["env"])
     wanted = [each for argument in files for each in expand(argument)] if files else _flows(now)
@@ -42,7 +45,7 @@ def diff_command(files: tuple[str, ...], against: str | None, form: str, **flags
         before, after = _meanings(_named(wanted), replace(now, env=None)), _meanings(_named(wanted), now)
     else:
         before = _at_revision(wanted, now, against or "HEAD", named=bool(files))
-        after = _meanings(_named(_left(wanted, before)), now)
+        after = _meanings(_named(_left(wanted, before)), now, every=now.env is None)
     _refuse_unknown(wanted, {*before, *after})
     found = _compared(before, after)
     sys.stdout.write(render(found, form, len(after)))
@@ -133,9 +136,13 @@ def _at(meant: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
     return {**meant, "code": {now if file == was else file: digest for file, digest in meant["code"].items()}}
 
 
-def _meanings(wanted: Mapping[str, Wanted], sources: Source, *, lenient: bool = False) -> dict[str, Any]:
-    """By `file:Flow`, what each flow means; files by their names. PathError where a flow has errors, unless `lenient`."""
-    found = {}
+def _meanings(wanted: Mapping[str, Wanted], sources: Source, *, every: bool = False, lenient: bool = False) -> dict[str, Any]:
+    """By `file:Flow`, what each flow means; files by their names. PathError where a flow has errors, unless `lenient`.
+
+    `every`: with what each environment has otherwise.
+    """
+    found: dict[str, Any] = {}
+    known: dict[str, _Tables] = {}
     for name, each in wanted.items():
         judged = judge(Wanted(each.path), sources)
         if any(diagnostic.code is NO_FLOW for diagnostic in judged.found):
@@ -143,14 +150,49 @@ def _meanings(wanted: Mapping[str, Wanted], sources: Source, *, lenient: bool = 
         if judged.failed and not lenient:
             raise PathError(f"{judged.path} has errors, so its meaning is not known: see `flowc check {judged.path}`")
         folder = os.path.dirname(each.path)
-        settings, _ = sources.near(folder)
-        own = {target_: replace(sources, target=target_).near(folder)[0] for target_ in target.own()}
-        _, project = sources.project(folder) or ("", Project())
+        if folder not in known:
+            known[folder] = _tables(sources, folder, every)
+        settings, own, targets = known[folder]
         for flow, graph in judged.checked.flows:
             if each.flow in (None, flow.name):
                 meant = meaning(flow, graph, settings, own)
-                found[f"{name}:{flow.name}"] = {**meant, "settings": {**meant["settings"], "targets": list(project.targets)}}
+                found[f"{name}:{flow.name}"] = {**meant, "settings": {**meant["settings"], **targets}}
     return found
+
+
+_Tables = tuple["Settings", dict[str, list["Settings"]], dict[str, list[str]]]
+
+
+def _tables(sources: Source, folder: str, every: bool) -> _Tables:
+    """What counts in a folder; by its name each table of a target and, for `every`, an environment, with those below it; the targets."""
+    base, _ = sources.near(folder)
+    project = _project(sources, folder)
+    own: dict[str, list[Settings]] = {}
+    targets = {"targets": list(project.targets)}
+    # a repository says what it is for; elsewhere a table of any target may count
+    for name in project.targets if project.said or project.flows else target.own():
+        own[name] = [replace(sources, target=name).near(folder)[0], base]
+    for env in _environments(sources, folder) if every else ():
+        there = replace(sources, env=env)
+        own[f"env.{env}"] = [there.near(folder)[0], base]
+        its = _project(there, folder)
+        if its.targets != project.targets:
+            targets[f"env.{env}: targets"] = list(its.targets)
+        for name in its.targets if its.said or its.flows else target.own():
+            below = [own[f"env.{env}"][0], replace(sources, target=name).near(folder)[0]]
+            own[f"env.{env}.{name}"] = [replace(there, target=name).near(folder)[0], *below]
+    return base, own, targets
+
+
+def _project(sources: Source, folder: str) -> Project:
+    _, project = sources.project(folder) or ("", Project())
+    return project
+
+
+def _environments(sources: Source, folder: str) -> tuple[str, ...]:
+    path = sources.settings_file(folder)
+    text = path and text_of(path)
+    return config.environments(text, shown(path)) if path and text else ()
 
 
 def _at_revision(wanted: Sequence[Wanted], now: Source, revision: str, *, named: bool) -> dict[str, Any]:
@@ -179,7 +221,7 @@ def _in_copy(tree: Tree, wanted: Sequence[Wanted], then: Source, revision: str) 
             base = os.path.dirname(then.file) if then.file else tree.then(os.path.join(os.getcwd(), ""))
             paths = [os.path.abspath(path) for path in flows_of(then, base)] if os.path.isdir(base) else []
             files = {tree.now(path).replace(os.sep, "/"): Wanted(path) for path in paths}
-        return _meanings(files, then, lenient=True)
+        return _meanings(files, then, every=then.env is None, lenient=True)
     except (PathError, SettingsError) as error:
         # as where a change brings flowc, an environment or the first flow of a folder
         print(f"flowc: all flows are new: at {revision}, {tree.told(str(error))}", file=sys.stderr)

@@ -51,7 +51,8 @@ def render(found: Mapping[str, Sequence[Change]], form: str, flows: int) -> str:
     lines = []
     quote = "`" if form == "markdown" else ""
     for names, each in _parts(found):
-        title = quoted(names[0], quote) if len(names) == 1 else f"{'all ' if len(names) == flows else ''}{counted(len(names), 'flow')}"
+        several = f"all {flows} flows" if len(names) == flows else f"{len(names)} of {counted(flows, 'flow')}"
+        title = several if len(names) > 1 else quoted(names[0], quote)
         lines.append(f"### {title}\n" if quote else title)
         if 1 < len(names) < flows:
             lines.append(f"{_listed(names, quote)}\n" if quote else f"  {_listed(names, quote)}")
@@ -100,6 +101,9 @@ def sentence(change: Change, quote: str) -> str:
     if section == "overlays":
         return _of_overlay(rest, change, quote)
     rest = ["", *rest] if section == "every step" else rest
+    if section == "settings":  # as a settings file has it
+        table, colon, name = rest[0].rpartition(": ")
+        rest[0] = f"{table}{colon and '.'}{name.replace('_', '-')}"
     subject = " ".join([NOUNS[section], *(quoted(name, quote) for name in rest[:1] if name)])
     if section in ("code", "templates"):
         return f"{subject} {'added' if change.before is None else 'removed' if change.after is None else 'changed'}"
@@ -113,11 +117,14 @@ def sentence(change: Change, quote: str) -> str:
 
 def _of_overlay(rest: Sequence[str], change: Change, quote: str) -> str:
     """`overlay pools, Pod of step train: spec.nodeSelector.pool small → gpu`."""
+    if rest:
+        table, colon, name = rest[0].rpartition(": ")
+        rest = [f"{table}{colon and '.overlays.'}{name}", *rest[1:]]
     if len(rest) < 3:
         subject = f"overlay {quoted(rest[0], quote)} is for" if rest else "order of overlays"
         return f"{subject}: {_value(change.before, '', quote)} → {_value(change.after, '', quote)}"
-    name, of, field = rest
-    subject = f"overlay {quoted(name, quote)}, {quoted(of, quote)}: {quoted(field or 'patch', quote)}"
+    where, of, field = rest
+    subject = f"overlay {quoted(where, quote)}, {quoted(of, quote)}: {quoted(field or 'patch', quote)}"
     if change.after is None:
         return f"{subject} removed"
     if change.before is None:
@@ -136,18 +143,24 @@ def _facts(step: Any, quote: str) -> str:
 def _value(value: Any, unit: str, quote: str) -> str:
     if value is None or value in ([], {}):
         return "none"
-    text = value if isinstance(value, str) and value else _flat(value)
+    text = _flat(value)
     return quoted(text if text.endswith(unit) else f"{text}{unit}", quote)
 
 
 def _flat(value: Any) -> str:
-    """Data in a line: a list with commas, of a map each name and its value; deeper down as JSON has it."""
-    if isinstance(value, list) and all(isinstance(item, (str, int, float)) for item in value):
-        return ", ".join(item if isinstance(item, str) else json.dumps(item) for item in value)
+    """Data in a line: a list of plain items with commas, a map as the dotted name and the value of each; else as JSON has it."""
+    if value in ("", [], {}):
+        return json.dumps(value)
     if isinstance(value, dict):
-        plainly = {name: item if isinstance(item, str) and item else json.dumps(item, ensure_ascii=False) for name, item in value.items()}
-        return ", ".join(f"{name}: {item}" for name, item in plainly.items())
-    return json.dumps(value, ensure_ascii=False)
+        return ", ".join(f"{name}: {_flat(item)}" for name, item in _leaves(value, ""))
+    if isinstance(value, list) and all(isinstance(item, (str, int, float)) for item in value):
+        return ", ".join(map(_flat, value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _leaves(value: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
+    for name, item in value.items():
+        yield from _leaves(item, f"{above}{name}.") if isinstance(item, dict) and item else ((f"{above}{name}", item),)
 
 
 def quoted(text: str, quote: str) -> str:

@@ -32,6 +32,30 @@ class HelloFlow(FlowSpec):
         pass
 """
 
+TABLES = """\
+flows = ["flows/*.py"]
+image = "ml:1"
+
+[argo]
+labels = { b = "2" }
+
+# not among the targets
+[kubernetes]
+labels = { c = "3" }
+
+[env.prod]
+namespace = "ml"
+max-workers = 5
+
+[env.prod.argo]
+labels = { a = "1" }
+max-workers = 6
+
+[env.dev]
+image = "ml:2"
+targets = ["step-functions"]
+"""
+
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -72,6 +96,7 @@ def test_what_changed_in_words(repository: Path) -> None:
         "  ~ parameter size: default 1 → 2",
         '  ~ flow @schedule: cron 0 6 * * * → 0 7 * * *',
         "  ~ setting image: python:3.11 → ml:2",
+        "  - setting env.prod.namespace: prod → none",
         "  ~ code of hello.py changed",
         "  ~ code of common.py changed",
     ]
@@ -140,6 +165,22 @@ def test_environments(repository: Path) -> None:
     """--env alone compares the environment with the settings below it."""
     assert flowc("diff", "--env", "prod", code=1).stdout == "flows/hello.py:HelloFlow\n  + setting namespace: none → prod\n"
     assert flowc("diff", "--env", "prod", "--against", "HEAD").stdout == ""
+
+
+def test_what_changed_in_environments_and_targets(repository: Path) -> None:
+    """Without --env, what a table of an environment or a target has otherwise is told too, by its key; what it has from below is not."""
+    (repository / "flowc.toml").write_text(TABLES)
+    assert flowc("diff", code=1).stdout.splitlines() == [
+        "flows/hello.py:HelloFlow",
+        "  ~ setting image: python:3.11 → ml:1",
+        "  + setting argo.labels: none → b: 2",
+        "  ~ setting env.prod.namespace: prod → ml",
+        "  + setting env.prod.max-workers: none → 5",
+        "  + setting env.prod.argo.labels: none → a: 1",
+        "  + setting env.prod.argo.max-workers: none → 6",
+        "  + setting env.dev.image: none → ml:2",
+        "  + setting env.dev.targets: none → step-functions",
+    ]
 
 
 def test_a_key_is_not_shown(repository: Path) -> None:
