@@ -133,6 +133,8 @@ def test_a_plain_run_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
         (Overlay("Stack", {"Resources": {"StateMachine": {"Type": "x"}}}), "FC511 overlay `mine` changes Resources.StateMachine.Type"),
         (Overlay("JobDefinition", {"containerProperties": {"linuxParams": {}}}), "FC510 overlay `mine` gives no valid object"),
         (Overlay("AWS::Logs::LogGroup", {"Properties": {"Days": 1}}), "FC510 overlay `mine` gives no valid object"),
+        (Overlay("AWS::Logs::LogGroup", {"DependsOn": [{"name": "main"}]}), "FC510 overlay `mine` gives no valid object"),
+        (Overlay("AWS::Logs::LogGroup", {"DependsOn": 5}), "FC510 overlay `mine` gives no valid object"),
         (Overlay("AWS::Logs::LogGroups", {}), "FC512 overlay `mine` is of the kind AWS::Logs::LogGroups"),
     ],
 )

@@ -43,6 +43,8 @@ def _problems(stack: Mapping[str, Any]) -> Iterator[str]:
             if part == "Resources":
                 needs.setdefault(name, set()).update(_after(value))
                 yield from (f"{here}.DependsOn: there is no resource {other}" for other in _after(value) if other not in resources)
+                if not _is_order(value.get("DependsOn", [])):
+                    yield f"{here}.DependsOn: is no name of a resource, nor a list of such names"
     yield from (f"Parameters.{name}: nothing refers to it" for name in parameters if name not in used)
     yield from (f"Conditions.{name}: nothing refers to it" for name in conditions if name not in used)
     circle = _circle(needs)
@@ -51,8 +53,12 @@ def _problems(stack: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _after(resource: Mapping[str, Any]) -> list[str]:
-    depends = resource.get("DependsOn", ())
-    return [depends] if isinstance(depends, str) else list(depends)
+    depends = resource.get("DependsOn", [])
+    return [each for each in (depends if isinstance(depends, list) else [depends]) if isinstance(each, str)]
+
+
+def _is_order(depends: Any) -> bool:
+    return isinstance(depends, str) or (isinstance(depends, list) and all(isinstance(each, str) for each in depends))
 
 
 def _references(value: Any) -> Iterator[Reference]:
