@@ -160,6 +160,8 @@ def _differing(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[Chang
     if isinstance(before, dict) and isinstance(after, dict):
         for key in [*after, *(key for key in before if key not in after)]:
             found += _differing(before.get(key), after.get(key), (*path, str(key)))
+    elif _key([side for side in (before, after) if side is not None]):
+        found += [Change((*path[:-1], field), *sides) for field, *sides in _fields(before, after, path[-1])]
     yield from found or [Change(path, before, after)]
 
 

@@ -105,6 +105,58 @@ def test_what_changed_in_words(repository: Path) -> None:
     assert "- step `start`: `memory` `4096 MB` → `8192 MB`" in flowc("diff", "--format", "markdown", code=1).stdout
 
 
+def test_decorators_by_field(repository: Path) -> None:
+    """Of maps and lists of named things only what differs is told; a decorator that is new or gone is told whole."""
+    one = '@conda(packages={"numpy": "1", "pandas": "2"})\n    @environment(vars={"A": "1"})\n'
+    two = '@conda(packages={"numpy": "2", "pandas": "2"})\n    @environment(vars={"A": "1", "B": "2"})\n'
+    tolerations = '[{"key": "gpu", "operator": "Exists"}, {"key": "spot", "operator": "Exists"}]'
+    text = FLOW.replace("import FlowSpec,", "import FlowSpec, conda, environment,").replace('@schedule(cron="0 6 * * *")\n', "")
+    made = {}
+    for name, lines, value in (("one", one, tolerations), ("two", two, tolerations.replace("Exists", "Equal", 1))):
+        made[name] = text.replace("    @step\n    def work", f"    {lines}    @kubernetes(tolerations={value})\n    @step\n    def work")
+    flow = repository / "flows" / "hello.py"
+    flow.write_text(made["one"])
+    assert flowc("diff", code=1).stdout.splitlines()[1:-1] == [
+        "  + step work: tolerations[key=gpu] none → operator: Exists",
+        "  + step work: tolerations[key=spot] none → operator: Exists",
+        "  + step work: environment A none → 1",
+        "  + step work: @conda none → packages.numpy: 1, packages.pandas: 2",
+        "  - flow @schedule: cron: 0 6 * * * → none",
+    ]
+    git(repository, "commit", "-q", "-a", "-m", "two")
+    flow.write_text(made["two"])
+    assert flowc("diff", code=1).stdout.splitlines()[1:-1] == [
+        "  ~ step work: tolerations[key=gpu].operator Exists → Equal",
+        "  + step work: environment B none → 2",
+        "  ~ step work: @conda packages numpy 1 → 2",
+    ]
+
+
+def test_a_flow_that_is_renamed(repository: Path) -> None:
+    """It keeps most of its steps and is the only one that is new in its file: its name has changed, and what else differs is told."""
+    flow = repository / "flows" / "hello.py"
+    flow.write_text(FLOW.replace("HelloFlow", "HiFlow").replace("default=1", "default=2"))
+    assert flowc("diff", code=1).stdout.splitlines() == [
+        "flows/hello.py:HiFlow",
+        "  ~ name: HelloFlow → HiFlow",
+        "  ~ parameter size: default 1 → 2",
+        "  ~ code of hello.py changed",
+    ]
+    another = FLOW.replace("HelloFlow", "OtherFlow").replace("self.work", "self.a").replace("def work", "def a")
+    flow.write_text(another.replace("self.next(self.end)", "self.next(self.b)\n\n    @step\n    def b(self):\n        self.next(self.end)"))
+    assert flowc("diff", code=1).stdout == "flows/hello.py:HelloFlow\n  - flow removed\n\nflows/hello.py:OtherFlow\n  + new flow\n"
+
+
+def test_files_and_flows_by_name(repository: Path) -> None:
+    """A file that was removed can be named still; a flow of several in a file is compared alone; what never was is a mistake."""
+    (repository / "flows" / "hello.py").write_text(FLOW + HELLO.split("\n\n\n", 1)[1].replace("HelloFlow", "SecondFlow"))
+    assert flowc("diff", "flows/hello.py:SecondFlow", code=1).stdout == "flows/hello.py:SecondFlow\n  + new flow\n"
+    assert "flows/hello.py has no flow Third, and had none" in flowc("diff", "flows/hello.py:Third", code=2).stderr
+    (repository / "flows" / "hello.py").unlink()
+    assert flowc("diff", "flows/hello.py", code=1).stdout == "flows/hello.py:HelloFlow\n  - flow removed\n"
+    assert "flows/none.py: there is no such file" in flowc("diff", "flows/none.py", code=2).stderr
+
+
 def test_flows_that_come_and_go(repository: Path) -> None:
     """New and removed flows are told, also where only some files are named, and from a folder below."""
     (repository / "flows" / "new.py").write_text(HELLO.replace("HelloFlow", "NewFlow"))
