@@ -65,7 +65,8 @@ def graph_command(flow: str, form: str, output: str | None, targets: tuple[str, 
         text, verdicts = graph_html.page(wanted, sources, judged, wished)
         talk.report(verdicts)
     else:
-        text = draw(*judged.checked.flows[0], form)
+        # the key of a switch may be half a character, which no file holds: its escape is JSON's own
+        text = draw(*judged.checked.flows[0], form).encode(errors="backslashreplace").decode()
     if output is None or output == "-":
         sys.stdout.buffer.write(text.encode())
         sys.stdout.buffer.flush()

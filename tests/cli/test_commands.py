@@ -248,6 +248,16 @@ def test_graph(here: Path, form: str, request: pytest.FixtureRequest) -> None:
     snapshots.check(request, f"graph.{form}.txt", flowc("graph", "graph.py", "--format", form).stdout)
 
 
+def test_graph_of_half_a_character(here: Path) -> None:
+    """The key of a switch that no file can hold is shown by its escape, which is JSON's too."""
+    switch = 'self.k = "z"\n        self.next({"\\ud800": self.a, "z": self.end}, condition="k")\n\n    @step\n    def a(self):\n        self.next(self.end)'
+    (here / "half.py").write_text(HELLO.replace("self.next(self.end)", switch))
+    assert json.loads(flowc("graph", "half.py").stdout)["steps"]["start"]["switch_cases"]["\ud800"] == "a"
+    assert '"start" -> "a" [label="\\ud800"];' in flowc("graph", "half.py", "--format", "dot").stdout
+    flowc("graph", "half.py", "-o", "half.json")
+    assert json.loads((here / "half.json").read_text()) == json.loads(flowc("graph", "half.py").stdout)
+
+
 def test_graph_of_a_wrong_flow() -> None:
     """A flow with an error has no graph to print."""
     done = flowc("graph", "broken.py", code=1)
