@@ -18,13 +18,13 @@ KINDS = {
     "v1": {"ConfigMap": "configmaps", "ServiceAccount": "serviceaccounts"},
     "rbac.authorization.k8s.io/v1": {"Role": "roles", "RoleBinding": "rolebindings"},
     "batch/v1": {"Job": "jobs", "CronJob": "cronjobs"},
-    "argoproj.io/v1alpha1": {"WorkflowTemplate": "workflowtemplates", "Workflow": "workflows"},
+    "argoproj.io/v1alpha1": {"WorkflowTemplate": "workflowtemplates", "Workflow": "workflows", "CronWorkflow": "cronworkflows"},
 }
 
 
 @dataclass
 class Server:
-    """`objects` by path. `faults`: statuses to answer the next requests with; `refuse`: a status for writes whose path it matches."""
+    """`objects` by path. `owners`: by path and field (`spec.suspend`) the manager that set it. `faults`: statuses to answer the next requests with; `refuse`: a status for writes whose path it matches."""
 
     objects: dict[str, Object] = field(default_factory=dict)
     owners: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -48,11 +48,12 @@ class Server:
             return self.read(path, query)
         if method == "DELETE":
             return self.delete(path, query, body)
-        return self.apply(path, query, body)
+        return self.own(path, body) if "managedFields" in body["metadata"] else self.apply(path, query, body)
 
     def read(self, path: str, query: dict[str, str]) -> tuple[int, Object]:
         if path in self.objects:
-            return 200, self.objects[path]
+            item = self.objects[path]
+            return 200, {**item, "metadata": {**item["metadata"], "managedFields": self.managed(path)}}
         if re.search(r"/namespaces/[^/]+/[^/]+/", path):
             return 404, {"reason": "NotFound", "message": f"{path} not found"}
         found = [o for p, o in self.objects.items() if p.startswith(path + "/") and self.matches(o, query.get("labelSelector", ""))]
@@ -88,13 +89,36 @@ class Server:
             text = f'Apply failed with 1 conflict: conflict with "{owners[theirs[0]]}": .{theirs[0]}'
             return 409, {"reason": "Conflict", "message": text}
         item = copy.deepcopy(before or {"metadata": {"uid": f"uid-{len(self.requests)}", "creationTimestamp": "now"}, "status": {}})
+        gone = [field for field, owner in owners.items() if owner == manager and field not in fields]
+        for part, _, key in (each.partition(".") for each in gone):
+            item[part].pop(key, None)
         for key, value in body.items():
             item[key] = {**item.get(key, {}), **value} if isinstance(value, dict) else value
-        item["metadata"]["managedFields"] = [{"manager": manager}]
         if query.get("dryRun") != "All":
+            if item != before:
+                item["metadata"]["resourceVersion"] = str(len(self.requests))
             self.objects[path] = item
-            self.owners[path] = {**owners, **dict.fromkeys(fields, manager)}
+            self.owners[path] = {field: owner for field, owner in owners.items() if field not in gone} | dict.fromkeys(fields, manager)
         return (200 if before else 201), item
+
+    def managed(self, path: str) -> list[Object]:
+        """The owners as Kubernetes tells them; `flowc` alone applies."""
+        found: dict[str, Object] = {}
+        for field_, manager in self.owners.get(path, {}).items():
+            part, _, key = field_.partition(".")
+            found.setdefault(manager, {}).setdefault(f"f:{part}", {})[f"f:{key}"] = {}
+        return [
+            {"manager": manager, "operation": "Apply" if manager == "flowc" else "Update", "fieldsV1": fields} for manager, fields in found.items()
+        ]
+
+    def own(self, path: str, body: Object) -> tuple[int, Object]:
+        """A patch that says anew who set what, of the version of the object that it was made for."""
+        told, item = body["metadata"], self.objects[path]
+        if told["resourceVersion"] != item["metadata"]["resourceVersion"]:
+            return 409, {"reason": "Conflict", "message": "the object has been modified; please apply your changes to the latest version"}
+        parts = [(entry["manager"], part, key) for entry in told["managedFields"] for part, keys in entry["fieldsV1"].items() for key in keys]
+        self.owners[path] = {f"{part[2:]}.{key[2:]}": manager for manager, part, key in parts}
+        return 200, item
 
     @staticmethod
     def at(item: Object, path: str) -> Any:
@@ -108,6 +132,18 @@ class Server:
     def writes(self) -> list[str]:
         """The requests that store something."""
         return [request for request in self.requests if not request.endswith("?dry")]
+
+
+def kubeconfig(address: str, namespace: str) -> Object:
+    """The configuration of a client that talks to the address."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": address}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u", "namespace": namespace}}],
+        "current-context": "x",
+    }
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,10 @@ NAMESPACE = f"flowc-migration-{SESSION.partition('-')[0]}"
 FLOW = ROOT / "examples" / "train.py"
 
 
-def test_metaflows_template_is_deleted_and_not_applied_over(cluster: Cluster, tmp_path: Path) -> None:
-    """Applied over Metaflow's, its `onExit` stays without the template that it names. Deleted first, what is deployed then means the same."""
+def test_metaflows_template_is_taken_over_and_not_applied_over(cluster: Cluster, tmp_path: Path) -> None:
+    """A plain server-side apply leaves Metaflow's `onExit` without the template that it names; flowc refuses that, and with --replace
+    what is deployed then, in the same object, means what Metaflow's did.
+    """
     with metaflow(tmp_path / "metaflow") as compiler:
         old = without_nulls(compiler.only_json(FLOW.read_text(), ARGO, METAFLOW_KUBERNETES_NAMESPACE=NAMESPACE))
     settings = [*("--datastore", "s3", "--datastore-root", str(MATCHING[ARGO]["datastore_root"])), "--namespace", NAMESPACE, "--isolated"]
@@ -30,11 +33,19 @@ def test_metaflows_template_is_deleted_and_not_applied_over(cluster: Cluster, tm
     run(["kubectl", "create", "namespace", NAMESPACE], env=cluster.env)
     try:
         kubectl("create", "-f", "-", text=json.dumps(old))
-        run([*applied, "--force-conflicts"], env=env)
-        spec = json.loads(kubectl("get", "workflowtemplate", "train", "-o", "json"))["spec"]
+        made = json.loads(kubectl("get", "workflowtemplate", "train", "-o", "json"))
+        text = run([*flowc_command(), "compile", str(FLOW), "--target", "argo", *settings], env=env)
+        mixed = json.loads(kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-o", "json", "-f", "-", text=text))
+        spec = next(each for each in mixed["items"] if each["kind"] == "WorkflowTemplate")["spec"]
         assert spec["onExit"] not in {template["name"] for template in spec["templates"]}
-        kubectl("delete", "workflowtemplate,cronworkflow", "train")
-        run(applied, env=env)
+        refused = subprocess.run([*applied, "--force-conflicts"], env=env, capture_output=True, text=True, check=False)
+        assert refused.returncode == 2
+        assert "spec.onExit" in refused.stderr
+        run([*applied, "--replace"], env=env)
+        live = json.loads(kubectl("get", "workflowtemplate", "train", "-o", "json"))
+        assert live["metadata"]["uid"] == made["metadata"]["uid"]
+        assert "onExit" not in live["spec"]
+        assert run([*applied, "--diff"], env=env) == ""
         (tmp_path / "live.json").write_text(kubectl("get", "workflowtemplate", "train", "-o", "json"))
         (tmp_path / "old.json").write_text(json.dumps(old))
         for name in ("old.json", "live.json"):

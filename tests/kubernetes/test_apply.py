@@ -7,12 +7,15 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from cli.running import HELLO
-from kubernetes_server import Server, served
+from kubernetes_server import Server, kubeconfig, served
 
 from flowc.cli import run
+from flowc.run import taking
 from flowc.run.apply import deployment, ordered
 
 KEEP = {"argocd.argoproj.io/sync-options": "Prune=false"}
@@ -23,15 +26,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A cluster, the kubeconfig for it, and hello.py in the current folder."""
     made = Server()
     with served(made) as address:
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "c", "cluster": {"server": address}}],
-            "users": [{"name": "u", "user": {"token": "t"}}],
-            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u", "namespace": "team"}}],
-            "current-context": "x",
-        }
-        (tmp_path / "config").write_text(json.dumps(config))
+        (tmp_path / "config").write_text(json.dumps(kubeconfig(address, "team")))
         (tmp_path / "hello.py").write_text(HELLO)
         in_kubeconfig(tmp_path / "config", monkeypatch)
         monkeypatch.chdir(tmp_path)
@@ -137,6 +132,79 @@ def test_conflicts(server: Server) -> None:
     assert server.objects[path]["spec"]["parallelism"] == 3
     apply("--force-conflicts", target="argo")
     assert server.objects[path]["spec"]["parallelism"] == 100
+
+
+TEMPLATE = "/apis/argoproj.io/v1alpha1/namespaces/team/workflowtemplates/helloflow"
+
+
+def metaflows(server: Server, spec: dict[str, Any]) -> None:
+    """A template of the flow's name that Metaflow's client has made."""
+    about = {"name": "helloflow", "namespace": "team", "uid": "u-1", "resourceVersion": "1"}
+    server.objects[TEMPLATE] = {"apiVersion": "argoproj.io/v1alpha1", "kind": "WorkflowTemplate", "metadata": about, "spec": spec}
+    server.owners[TEMPLATE] = dict.fromkeys((f"spec.{key}" for key in spec), "OpenAPI-Generator")
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",), ("--force-conflicts",), ("--force-conflicts", "--diff")])
+def test_metaflows_template_is_not_applied_over(more: tuple[str, ...], server: Server) -> None:
+    """What an apply would leave of it is named, beside the ways out; nothing is tried, and the exit code is that of wrong usage."""
+    pods = {"labels": {"app.kubernetes.io/part-of": "metaflow", "theirs": "x"}}
+    metaflows(server, {"podMetadata": pods, "entrypoint": "Hello", "onExit": "gone", "parallelism": 3, "volumes": []})
+    before = json.dumps(server.objects)
+    out, said = apply(*more, target="argo", code=2)
+    assert "would leave what it has and the flow does not set: spec.onExit, spec.podMetadata.labels.theirs; take it over" in said
+    assert "--replace, or delete it: kubectl -n team delete workflowtemplate helloflow\n" in said
+    assert said.endswith("flowc: nothing was applied\n")
+    assert (out, server.requests, json.dumps(server.objects)) == ("", [], before)
+
+
+def test_what_others_made_alike_is_no_mixture(server: Server) -> None:
+    """A template with no other fields than the flow's is applied over as ever: a conflict where a value differs, and else nothing."""
+    text = flowc("compile", "hello.py", "-t", "argo", "--isolated")[0]
+    metaflows(server, dict(yaml.safe_load(text)["spec"]))
+    apply(target="argo")
+    metaflows(server, {**yaml.safe_load(text)["spec"], "parallelism": 3})
+    assert 'conflict with "OpenAPI-Generator"' in apply(target="argo", code=1)[1]
+
+
+def test_replace(server: Server) -> None:
+    """--replace makes the template as compiled, without deleting it; from then on it is flowc's, and needs no flag."""
+    metaflows(server, {"entrypoint": "Hello", "onExit": "gone", "parallelism": 3})
+    out, said = apply("--replace", "--dry-run", "--diff", target="argo")
+    assert "-  onExit: gone\n" in out
+    assert "WorkflowTemplate helloflow configured (dry run)" in said
+    assert server.writes() == []
+    apply("--replace", target="argo")
+    compiled = yaml.safe_load(flowc("compile", "hello.py", "-t", "argo", "--isolated")[0])
+    assert server.objects[TEMPLATE]["spec"] == compiled["spec"]
+    assert server.objects[TEMPLATE]["metadata"]["uid"] == "u-1"
+    assert not [request for request in server.requests if request.startswith("DELETE")]
+    for more in ((), ("--replace",)):
+        assert "WorkflowTemplate helloflow unchanged" in apply(*more, target="argo")[1]
+
+
+def test_replace_of_what_changes_meanwhile(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A template that somebody writes between the look and the taking over is left as it is, and that is told."""
+    metaflows(server, {"entrypoint": "Hello", "onExit": "gone"})
+    look = taking.foreign
+
+    def looked(*arguments: Any) -> list[taking.Foreign]:
+        found = look(*arguments)
+        server.objects[TEMPLATE]["metadata"]["resourceVersion"] = "2"
+        return found
+
+    monkeypatch.setattr(taking, "foreign", looked)
+    assert "WorkflowTemplate helloflow refused: the object has been modified" in apply("--replace", target="argo", code=1)[1]
+    assert server.objects[TEMPLATE]["spec"]["onExit"] == "gone"
+
+
+def test_replace_of_nothing(server: Server) -> None:
+    """Where nothing stands there, or what flowc applied, --replace changes nothing; fields of others in objects of other kinds stay."""
+    apply("--replace", target="argo")
+    path = "/api/v1/namespaces/team/serviceaccounts/helloflow-coordinator"
+    apply()
+    server.objects[path]["imagePullSecrets"] = [{"name": "theirs"}]
+    apply("--replace")
+    assert server.objects[path]["imagePullSecrets"] == [{"name": "theirs"}]
 
 
 def test_prune(server: Server) -> None:
