@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from flowc.settings import Settings
 
 
-@click.command("diff", cls=Command, short_help="Say what differs in meaning.")
+@click.command("diff", cls=Command, short_help="Say what changed in meaning, since a git revision or by --env.")
 @with_settings
 @click.argument("files", nargs=-1, metavar="[FLOW.py]...")
 @click.option("--against", metavar="REV", help="The git revision to compare with (default: HEAD, where no --env is given).")
@@ -44,8 +44,9 @@ def diff_command(files: tuple[str, ...], against: str | None, form: str, **flags
     if against is None and now.env is not None:
         before, after = _meanings(_named(wanted), replace(now, env=None)), _meanings(_named(wanted), now)
     else:
-        before = _at_revision(wanted, now, against or "HEAD", named=bool(files))
-        after = _meanings(_named(_left(wanted, before)), now, every=now.env is None)
+        before, had = _at_revision(wanted, now, against or "HEAD", named=bool(files))
+        left = [each for each in wanted if os.path.lexists(each.path) or _name(each.path) not in had]
+        after = _meanings(_named(left), now, every=now.env is None)
     _refuse_unknown(wanted, {*before, *after})
     found = _compared(before, after)
     sys.stdout.write(render(found, form, len(after)))
@@ -71,12 +72,6 @@ def _named(wanted: Sequence[Wanted]) -> dict[str, Wanted]:
         known = found.get(_name(each.path), each)
         found[_name(each.path)] = each if known.flow == each.flow else Wanted(each.path)
     return found
-
-
-def _left(wanted: Sequence[Wanted], before: Mapping[str, Any]) -> list[Wanted]:
-    """Those without the files that were removed since: they had flows, and are not there any more."""
-    had = {name.rpartition(":")[0] for name in before}
-    return [each for each in wanted if os.path.lexists(each.path) or _name(each.path) not in had]
 
 
 def _refuse_unknown(wanted: Sequence[Wanted], known: Collection[str]) -> None:
@@ -195,9 +190,10 @@ def _environments(sources: Source, folder: str) -> tuple[str, ...]:
     return config.environments(text, shown(path)) if path and text else ()
 
 
-def _at_revision(wanted: Sequence[Wanted], now: Source, revision: str, *, named: bool) -> dict[str, Any]:
-    """The meanings at a revision, its settings and modules included, by the names that the files have from here."""
+def _at_revision(wanted: Sequence[Wanted], now: Source, revision: str, *, named: bool) -> tuple[dict[str, Any], set[str]]:
+    """The meanings at a revision, its settings and modules included, by the names that the files have from here; and those names."""
     found: dict[str, Any] = {}
+    had: set[str] = set()
     by_top: dict[str, list[Wanted]] = {}
     if named:
         for each in wanted:
@@ -207,17 +203,18 @@ def _at_revision(wanted: Sequence[Wanted], now: Source, revision: str, *, named:
     for top, its in by_top.items():
         with tempfile.TemporaryDirectory(prefix="flowc-diff-") as folder:
             tree = copied(top, revision, folder)
-            found |= _in_copy(tree, its, replace(now, file=now.file and tree.then(now.file)), revision)
-    return found
-
-
-def _in_copy(tree: Tree, wanted: Sequence[Wanted], then: Source, revision: str) -> dict[str, Any]:
-    """The meanings of the wanted files in the copy of a revision, or of all that its settings name."""
-    try:
-        if wanted:
-            pairs = ((name, replace(each, path=tree.then(each.path))) for name, each in _named(wanted).items())
+            then = replace(now, file=now.file and tree.then(now.file))
+            pairs = ((name, replace(each, path=tree.then(each.path))) for name, each in _named(its).items())
             files = {name: each for name, each in pairs if os.path.isfile(each.path)}
-        else:
+            had |= {*files}
+            found |= _in_copy(tree, files if named else None, then, revision)
+    return found, had
+
+
+def _in_copy(tree: Tree, files: Mapping[str, Wanted] | None, then: Source, revision: str) -> dict[str, Any]:
+    """The meanings of these files of the copy of a revision, or of all that its settings name."""
+    try:
+        if files is None:
             base = os.path.dirname(then.file) if then.file else tree.then(os.path.join(os.getcwd(), ""))
             paths = [os.path.abspath(path) for path in flows_of(then, base)] if os.path.isdir(base) else []
             files = {tree.now(path).replace(os.sep, "/"): Wanted(path) for path in paths}

@@ -148,12 +148,14 @@ def test_a_flow_that_is_renamed(repository: Path) -> None:
 
 
 def test_files_and_flows_by_name(repository: Path) -> None:
-    """A file that was removed can be named still; a flow of several in a file is compared alone; what never was is a mistake."""
+    """A file that was removed can be named still, as `git diff --name-only` does; a flow of several in a file is compared alone; what never was is a mistake."""
     (repository / "flows" / "hello.py").write_text(FLOW + HELLO.split("\n\n\n", 1)[1].replace("HelloFlow", "SecondFlow"))
     assert flowc("diff", "flows/hello.py:SecondFlow", code=1).stdout == "flows/hello.py:SecondFlow\n  + new flow\n"
     assert "flows/hello.py has no flow Third, and had none" in flowc("diff", "flows/hello.py:Third", code=2).stderr
     (repository / "flows" / "hello.py").unlink()
     assert flowc("diff", "flows/hello.py", code=1).stdout == "flows/hello.py:HelloFlow\n  - flow removed\n"
+    (repository / "flows" / "common.py").unlink()
+    assert flowc("diff", "flows/hello.py", "flows/common.py", code=1).stdout == "flows/hello.py:HelloFlow\n  - flow removed\n"
     assert "flows/none.py: there is no such file" in flowc("diff", "flows/none.py", code=2).stderr
 
 
