@@ -14,7 +14,7 @@ from flowc.frontend.values import Scope, Unknown, evaluate, given, not_static, s
 from flowc.ir import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from flowc.frontend.members import Member
     from flowc.source import Span
@@ -24,6 +24,7 @@ SIGNATURES: Mapping[str, tuple[str, ...]] = {
     "IncludeFile": ("name", "required", "is_text", "encoding", "help", "parser"),
     "Config": ("name", "default", "default_value", "help", "required", "parser", "plain"),
 }
+MAKERS = frozenset(f"metaflow.{name}" for name in SIGNATURES)
 # what else click.Option takes; it acts in the pod, which runs the source
 _CLICK = frozenset(
     [
@@ -64,8 +65,8 @@ UNREADABLE = Code(
     "parameter whose declaration cannot be read",
     why=(
         "A flow's parameters are part of the manifest. They are read from the calls of Parameter, IncludeFile and Config in the class; "
-        "a subclass of "
-        "these, or a function that makes one, may do anything, and what it does is not guessed."
+        "a subclass of these, or a function that makes one, may do anything, and what it does is not guessed. Nor is what becomes of a "
+        "call within another expression or in a loop."
     ),
     bad=Example(
         {"flow.py": flow_with("alpha = make()").replace("class Hello", 'def make():\n    return Parameter("alpha")\n\n\nclass Hello')},
@@ -206,7 +207,7 @@ def find(member: Member, flow: str, scope: Scope) -> Declaration | Diagnostic | 
     found = resolve(scope, expr.func)
     if isinstance(found, External):
         name = found.path.rpartition(".")[2]
-        if found.path in ("metaflow.Parameter", "metaflow.IncludeFile", "metaflow.Config"):
+        if found.path in MAKERS:
             return Declaration(name, flow, member.name, expr, scope, member)
         if name not in ("Parameter", "IncludeFile", "Config") or found.path.startswith("inspect."):
             return None
@@ -217,6 +218,34 @@ def find(member: Member, flow: str, scope: Scope) -> Declaration | Diagnostic | 
         return None
     message = f"{flow}.{member.name} may be a parameter that cannot be read: {reason}"
     return Diagnostic(UNREADABLE, message, member.span, help="Call Parameter, IncludeFile or Config in the class body.")
+
+
+def inner(flow: str, body: Sequence[ast.stmt], scope: Scope, decide: Callable[[ast.expr], bool | None]) -> Iterator[Diagnostic]:
+    """What may make a parameter of the flow and is not bound as it is: a call within another expression, or in a loop."""
+    for call in _inner_calls(body, decide):
+        found = resolve(replace(scope, before=call.lineno), call.func)
+        if isinstance(found, External) and found.path in MAKERS:
+            message = f"{flow} may have a parameter that cannot be read: {ast.unparse(call.func)}() stands within something else"
+            remedy = "Bind the call itself to an attribute, as a statement of the class body."
+            yield Diagnostic(UNREADABLE, message, scope.module.span(call), help=remedy)
+
+
+def _inner_calls(body: Sequence[ast.AST], decide: Callable[[ast.expr], bool | None]) -> Iterator[ast.Call]:
+    for node in body:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                pass
+            case ast.If():
+                known = decide(node.test)
+                taken = [*(node.body if known is not False else ()), *(node.orelse if known is not True else ())]
+                yield from _inner_calls([node.test, *taken], decide)
+            case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
+                for each in value.elts if isinstance(value, (ast.Tuple, ast.List)) else [value]:
+                    yield from _inner_calls([*each.args, *each.keywords, each.func] if isinstance(each, ast.Call) else [each], decide)
+            case ast.For() | ast.AsyncFor() | ast.While() | ast.expr() | ast.keyword():
+                yield from (each for each in ast.walk(node) if isinstance(each, ast.Call))
+            case _:
+                yield from _inner_calls(list(ast.iter_child_nodes(node)), decide)
 
 
 def _expression(member: Member, scope: Scope) -> tuple[ast.expr | None, Scope]:
@@ -248,7 +277,7 @@ def _makes(node: ast.AST, module: Module, program: Program) -> bool:
         return False
     for name in names:
         found = program.resolve(module, name)
-        if isinstance(found, External) and found.path in ("metaflow.Parameter", "metaflow.IncludeFile", "metaflow.Config"):
+        if isinstance(found, External) and found.path in MAKERS:
             return True
         if (
             isinstance(found, Local)

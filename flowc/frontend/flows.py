@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flowc.diagnostics import Code, Diagnostic, Example, Label, Severity
 from flowc.frontend.classes import Lineage, Lineages, LocalClass, name_span
 from flowc.frontend.configs import read_config
-from flowc.frontend.declarations import Declaration, find
+from flowc.frontend.declarations import Declaration, find, inner
 from flowc.frontend.decorators import Found, finish, resolve_decorators
 from flowc.frontend.decorators_table import FLOW_DECORATORS
 from flowc.frontend.members import Member, conditional, members, not_a_method, run_time_changes
@@ -129,6 +129,8 @@ def _declarations(reading: Reading, attributes: Mapping[str, Member]) -> dict[st
                 reading.problems.append(passed_over)
             else:
                 found[name] = declared
+    for cls in reading.line.local:
+        reading.problems += inner(reading.name, cls.node.body, reading.scope(cls), reading.decider(cls))
     return found
 
 

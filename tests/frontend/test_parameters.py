@@ -232,6 +232,14 @@ def test_a_default_is_refused_exactly_where_click_cannot_convert_it(default: Any
         ('p = Parameter("p", help=unknown)', "FC340"),
         ('p = extension.Parameter("p")', "FC375"),
         ('p = Own("p")', "FC375"),
+        ('p = Parameter("p") if BIG else None', "FC375"),
+        ('p = None or Parameter("p")', "FC375"),
+        ('p = {"x": Parameter("p")}["x"]', "FC375"),
+        ('p = (lambda: Parameter("p"))()', "FC375"),
+        ('p = print(Parameter("p"))', "FC375"),
+        ('(p := Parameter("p"))', "FC375"),
+        ('for each in "p":\n        p = Parameter(each)', "FC375"),
+        ('if Parameter("p"):\n        pass', "FC375"),
     ],
 )
 def test_what_metaflow_refuses_of_a_parameter_is_refused(line: str, code: str) -> None:
@@ -240,6 +248,21 @@ def test_what_metaflow_refuses_of_a_parameter_is_refused(line: str, code: str) -
     found = reading(text + line + "\n" + STEPS)
     assert codes(found) == [code]
     assert list(found.flows[0].steps) == ["end", "start"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'p = q = Parameter("p")',
+        'p, q = Parameter("p"), Parameter("q")',
+        'p: int = Parameter("p", default=lambda ctx: print(ctx))',
+        'if BIG:\n        p = Parameter("p")\n    else:\n        p = print(Parameter("q"))',
+        'if BIG:\n        p = Parameter("p")\n    def make(self): return [Parameter("q")]',
+    ],
+)
+def test_a_call_that_is_bound_is_no_hidden_one(line: str) -> None:
+    """What an attribute is bound to is read; what does not run with the class body makes none."""
+    assert "FC375" not in codes(reading(PREFIX + line + "\n" + STEPS))
 
 
 def test_a_value_from_settings_wins() -> None:
