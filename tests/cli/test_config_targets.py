@@ -114,7 +114,7 @@ def test_shown(here: Path) -> None:
     assert told["image"] == {"value": "prod", "origin": "flowc.toml:13 (env.prod)"}
     assert told["labels"]["origin"] == "flowc.toml:5, flowc.toml:10 (argo)"
     assert told["namespace"]["origin"] == "flowc.toml:16 (env.prod.argo)"
-    assert "argo: namespace" in flowc("diff", "--env", "prod", code=1).stdout
+    assert "setting argo.namespace: none → prod-argo" in flowc("diff", "--env", "prod", code=1).stdout
 
 
 def test_an_environment_with_the_name_of_a_table() -> None:
