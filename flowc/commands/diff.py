@@ -66,7 +66,7 @@ def _name(path: str) -> str:
 
 
 def _named(wanted: Sequence[Wanted]) -> dict[str, Wanted]:
-    """By the name of the file. One of which both all flows and a certain one are wanted is wanted whole."""
+    """By the name of the file. One that is wanted for several flows, or for all and for one, is wanted whole."""
     found: dict[str, Wanted] = {}
     for each in wanted:
         known = found.get(_name(each.path), each)

@@ -47,7 +47,8 @@ def render(found: Mapping[str, Sequence[Change]], form: str, flows: int) -> str:
     For people, what changed alike for several flows through what they share is told once, before them; programs get all of each flow.
     """
     if form == "json":
-        return json.dumps({flow: [plain(change) for change in each] for flow, each in found.items()}, indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps({flow: [plain(change) for change in each] for flow, each in found.items()}, indent=2, ensure_ascii=False) + "\n"
+        return text.encode(errors="backslashreplace").decode()  # half of a surrogate pair has no bytes
     lines = []
     quote = "`" if form == "markdown" else ""
     for names, each in _parts(found):

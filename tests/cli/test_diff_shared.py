@@ -173,6 +173,18 @@ def test_markdown_takes_no_value_for_markup(value: str) -> None:
     assert quoted(value, "") == value
 
 
+def test_a_text_that_has_no_bytes(repository: Path) -> None:
+    """Half of a surrogate pair, and what would steer a terminal, is told escaped in every format."""
+    path = repository / "alpha.py"
+    path.write_text(path.read_text().replace("import FlowSpec", "import Parameter, FlowSpec").replace("    @step", '    p = Parameter("p", default="\\ud800\\x1b[1m")\n\n    @step', 1))
+    git(repository, "commit", "-q", "-a", "-m", "two")
+    path.write_text(path.read_text().replace("[1m", "[2m"))
+    assert "parameter p: default \\ud800\\x1b[1m → \\ud800\\x1b[2m" in flowc("diff", code=1).stdout
+    assert "`default` `\\ud800\\x1b[1m` → " in flowc("diff", "--format", "markdown", code=1).stdout
+    told = json.loads(flowc("diff", "--format", "json", code=1).stdout)
+    assert told["alpha.py:Alpha"][0]["before"] == "\ud800\x1b[1m"
+
+
 def test_data_in_a_line() -> None:
     """Lists and maps read as words, deep ones by dotted names, and the empty text is seen."""
     change = Change(("steps", "a", "tolerations"), ["a", 1, True], {"b": {"c": ["d", "e"], "f": {}}, "g": "", "h": [{"i": 1}]})
