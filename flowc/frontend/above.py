@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from flowc.source import Elsewhere
 
 _CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+_TRIES = (ast.Try, getattr(ast, "TryStar", ast.Try))
+"""Python 3.10 has no `except*`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def _running(body: Iterable[ast.AST], guarded: bool) -> Iterator[tuple[ast.stmt,
                 yield from _running(node.body, guarded)
             case ast.If() if type_checking_only(node.test) is False:
                 yield from _running(node.orelse, guarded)
-            case ast.Try():
+            case ast.stmt() if isinstance(node, _TRIES):
                 yield from _running(node.body, guarded or any(map(_goes_on, node.handlers)))
                 yield from _running([*node.handlers, *node.orelse, *node.finalbody], guarded)
             case ast.With() if any(_suppresses(item.context_expr) for item in node.items):
