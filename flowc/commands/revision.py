@@ -69,7 +69,8 @@ def copied(top: str, revision: str, folder: str) -> Tree:
         _write(folder, [(mode, path) for mode, _, path in entries], _contents(top, [name for _, name, _ in entries]))
         os.mkdir(os.path.join(folder, ".git"))  # settings are looked for up to the repository's root
     except OSError as error:
-        raise PathError(f"{revision} cannot be copied to {shown(str(error.filename2 or error.filename or folder))}: {error.strerror}") from error
+        where = shown(str(error.filename2 or error.filename or folder))
+        raise PathError(f"{revision} cannot be copied to {where}: {error.strerror}") from error
     return Tree(top, folder)
 
 
