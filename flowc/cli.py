@@ -15,27 +15,29 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = {
-    "compile": "flowc.commands.compile",
-    "run": "flowc.commands.run",
-    "config": "flowc.commands.config",
+    "init": "flowc.commands.init",
     "check": "flowc.commands.check",
+    "fix": "flowc.commands.fix",
+    "explain": "flowc.commands.explain",
+    "compile": "flowc.commands.compile",
+    "diff": "flowc.commands.diff",
+    "graph": "flowc.commands.graph",
+    "config": "flowc.commands.config",
+    "targets": "flowc.commands.targets",
+    "graduate": "flowc.commands.graduate",
+    "run": "flowc.commands.run",
     "apply": "flowc.commands.apply",
     "delete": "flowc.commands.delete",
-    "diff": "flowc.commands.diff",
     "compare": "flowc.commands.compare",
-    "fix": "flowc.commands.fix",
-    "graduate": "flowc.commands.graduate",
-    "graph": "flowc.commands.graph",
-    "explain": "flowc.commands.explain",
-    "targets": "flowc.commands.targets",
-    "init": "flowc.commands.init",
     "completion": "flowc.commands.completion",
 }
+"""In the order of the help: what a repository begins with, what it lives by, what goes beyond."""
 EXIT_CODES = """\b
 Exit codes:
   0    done
-  1    the flow has errors, nothing was written; its run failed; or what was
-       compared differs (--check, diff, compare, fix --diff)
+  1    the flow has errors, nothing was written (check and fix: unless
+       --exit-zero); its run failed; or something differs or was changed
+       (compile --check or --exit-non-zero-on-change, diff, compare, fix --diff)
   2    wrong usage: a flag, a path, a settings file
   3    a bug of flowc
   130  interrupted
@@ -74,7 +76,8 @@ def flowc(ctx: click.Context, version: bool) -> None:
 
         click.echo(f"flowc {__version__}")
     elif ctx.invoked_subcommand is None:
-        raise click.UsageError("name a command: " + ", ".join(COMMANDS), ctx)
+        click.echo(ctx.get_help(), err=True)
+        raise click.exceptions.Exit(2)
 
 
 class Careless(io.TextIOWrapper):

@@ -37,8 +37,8 @@ def apply_command(
     """Compile the flow in FLOW.py and apply its objects to the cluster of the kubeconfig, or that of the pod.
 
     Objects are applied on the server's side, by the manager `flowc`. First all of them are tried without storing anything: where the
-    server refuses one, nothing is changed and the exit code is 1. Nor is anything where a workflow that Metaflow deployed has fields
-    that would stay beside the flow's; --replace lets them go.
+    server refuses one, nothing is changed and the exit code is 1. Where a workflow that Metaflow deployed has fields that would stay
+    beside the flow's, nothing is changed either, and the exit code is 2: --replace takes it over.
     """
     objects, name, settings = deployed(flow, target, flags)
     with connected(settings.namespace, flags["context"]) as cluster:

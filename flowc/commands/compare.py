@@ -25,7 +25,7 @@ ENGINES = {"argo": "Argo Workflows", "step-functions": "Step Functions"}
 ASKED = "give what `python FLOW.py argo-workflows create --only-json` or `python FLOW.py step-functions create --only-json` printed"
 
 
-@click.command("compare", cls=Command, short_help="Say what differs in meaning from Metaflow's compiled output.")
+@click.command("compare", cls=Command, short_help="Say what differs from what Metaflow compiled.")
 @with_settings
 @click.argument("flow", metavar="FLOW.py[:NAME]")
 @click.option("--only-json", "old", metavar="OLD.json", required=True, help="What Metaflow's `create --only-json` printed; `-` is stdin.")

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 REMEDY = "the command without --check"
 REMARK = "compile takes one flow, or none for the repository's"
 
-@click.command("compile", cls=Command, short_help="Write a flow's manifests.")
+@click.command("compile", cls=Command, short_help="Write the manifests of a flow, or of all flows.")
 @click.argument("flow", required=False, metavar="[FLOW.py[:NAME]]")
-@click.option("-t", "--target", callback=known_target, metavar="TARGET", help="What to compile for, where the settings do not say it.")
+@click.option("-t", "--target", callback=known_target, metavar="TARGET", help="What to compile for, unless the settings say it.")
 @click.option("-o", "--output", metavar="FILE", help="Write one stream to this file instead of stdout.")
 @click.option("--out-dir", metavar="DIR", help="Write one file an object into this folder, and a kustomization.yaml that lists them.")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 where what would be written differs from what is there.")

@@ -10,7 +10,7 @@ import click
 
 from flowc import config
 from flowc.commands.files import PathError, above, load, shown
-from flowc.commands.options import Source, given, known_target, with_settings
+from flowc.commands.options import Command, Source, given, known_target, with_settings
 from flowc.commands.writing import write
 from flowc.config import SettingsError
 
@@ -30,7 +30,7 @@ def config_command() -> None:
     """Work on settings. `flowc config` alone is `flowc config show`."""
 
 
-@config_command.command("show", short_help="Show each setting and where it comes from.")
+@config_command.command("show", cls=Command, short_help="Show each setting and where it comes from.")
 @click.argument("folder", default=".", metavar="[FOLDER]")
 @click.option("--all", "everything", is_flag=True, help="Also those that have their default.")
 @click.option("-t", "--target", callback=known_target, metavar="TARGET", help="Those of flows that are compiled for this target.")
@@ -48,7 +48,7 @@ def show_command(folder: str, everything: bool, target: str | None, form: str, *
 
 @config_command.command("schema", short_help="Print the JSON Schema of a settings file.")
 def schema_command() -> None:
-    """Print the JSON Schema of flowc.toml, for editors. It stands in schemas/settings.json too."""
+    """Print the JSON Schema of flowc.toml, for editors. It stands in flowc's repository too, as schemas/settings.json."""
     import json
 
     from flowc.commands.config_show import schema
@@ -60,7 +60,7 @@ def schema_command() -> None:
 @click.argument("outputs", metavar="FILE")
 @click.option("--settings", metavar="FILE", help="The settings file to write, instead of the nearest flowc.toml or pyproject.toml.")
 @click.option("--env", metavar="NAME", help="Write into the table of this environment, [tool.flowc.env.NAME].")
-@click.option("--manifests", metavar="DIR", help="Also write ConfigMap and service accounts into this folder, a copy of deploy/eks.")
+@click.option("--manifests", metavar="DIR", help="Also write ConfigMap and accounts into this folder, a copy of flowc's deploy/eks.")
 @click.option("--dry-run", "--diff", "dry_run", is_flag=True, help="Show what would change, and write nothing.")
 def import_command(outputs: str, settings: str | None, env: str | None, manifests: str | None, dry_run: bool) -> None:
     """Write what Terraform made into the settings file: datastore, namespace, accounts, queue, roles.

@@ -14,7 +14,7 @@ from flowc.commands.session import with_report
 
 @click.command("delete", cls=Command, short_help="Delete from a cluster what `flowc apply` made.")
 @click.argument("flow", metavar="FLOW.py[:NAME]")
-@click.option("-t", "--target", required=True, callback=known_target, metavar="TARGET", help="What it was applied for.")
+@click.option("-t", "--target", required=True, callback=known_target, metavar="TARGET", help="The target that it was applied for.")
 @with_cluster
 @with_report
 @with_settings

@@ -7,7 +7,7 @@ import click
 from flowc.config import did_you_mean
 
 
-@click.command("explain", short_help="Explain a diagnostic.")
+@click.command("explain", short_help="Explain the code of a diagnostic, or list all.")
 @click.argument("code", required=False)
 def explain_command(code: str | None) -> None:
     """Print the page of CODE, such as FC203: what it means, a flow that has it, and one that has not. Without CODE, list all codes."""

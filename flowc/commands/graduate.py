@@ -53,7 +53,7 @@ def duration(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
     return {} if value is None else {TIMES[match[2]]: int(match[1])}
 
 
-@click.command("graduate", short_help="Give a flow the decorators of its next stage.")
+@click.command("graduate", short_help="Write resources, retries and a schedule into a flow.")
 @click.argument("flow", metavar="FLOW.py[:NAME]")
 @click.option("--step", "steps", multiple=True, metavar="STEP", help="A step that gets what follows. Repeatable; without it, every step.")
 @click.option("--cpu", callback=cores, type=float, metavar="CORES", help="Cores.")

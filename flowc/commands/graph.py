@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flowc.ir import Flow
 
 
-@click.command("graph", cls=Command, short_help="Print a flow's graph.")
+@click.command("graph", cls=Command, short_help="Draw a flow's graph: text, JSON or a page.")
 @with_settings
 @click.argument("flow", metavar="FLOW.py[:NAME]")
 @click.option(

@@ -105,13 +105,15 @@ CI = {
 }
 
 
-@click.command("init", short_help="Set up a repository.")
+@click.command("init", short_help="Write settings, hooks and a CI job for a repository.")
 @click.option("--flows", multiple=True, metavar="GLOB", help="Files that hold flows. Repeatable; found by looking, where not given.")
 @click.option("-t", "--target", "targets", multiple=True, callback=known_targets, metavar="TARGET", help="What to compile for. Repeatable.")
 @click.option("--out", metavar="DIR", help="Folder of the outputs.")
 @click.option("--env", "environments", multiple=True, metavar="NAME", help="An environment with outputs of its own. Repeatable.")
 @click.option("--ci", type=click.Choice(sorted(CI)), help="Which CI job to write.")
-@click.option("--repository", default="https://github.com/OWNER/flowc", show_default=True, help="Where hooks and CI get flowc from.")
+@click.option(
+    "--repository", default="https://github.com/OWNER/flowc", metavar="URL", show_default=True, help="Where hooks and CI get flowc from."
+)
 @click.option("-y", "--yes", is_flag=True, help="Ask nothing: take what is found and the defaults.")
 def init_command(**answers: Any) -> None:
     """Write flowc.toml, .pre-commit-config.yaml and a CI job into this folder.

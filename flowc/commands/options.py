@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SETTINGS_LIMIT = 1 << 20
 IGNORES = "per-file-ignores"
+CHOOSING = ("settings", "env", "isolated")
+"""Options that say which settings count."""
 
 
 class Command(click.Command):
@@ -31,6 +33,8 @@ class Command(click.Command):
             topic: [by_name.pop(option.field) for option in options if option.field in by_name] for topic, options in config.TOPICS.items()
         }
         own = [*by_name.values(), *self.get_params(ctx)[len(self.params) :]]
+        # arguments stand in the usage; which settings count comes before the settings, and a command's own options before both
+        own = sorted((each for each in own if isinstance(each, click.Option)), key=lambda each: ("-h" in each.opts, each.name in CHOOSING))
         for topic, params in {"Options": own, **topics}.items():
             records = [record for param in params if (record := param.get_help_record(ctx)) is not None]
             if records:

@@ -31,14 +31,14 @@ LOCAL_WORKERS = 16
 """How many tasks run at once on a laptop when nobody says: as many as with `python flow.py run`."""
 
 
-@click.command("run", cls=Command, short_help="Run a flow.")
+@click.command("run", cls=Command, short_help="Run a flow here, in a cluster, or on AWS Batch.")
 @click.argument("flow", metavar="FLOW.py[:NAME]")
 @click.option("--on", "platform", type=click.Choice([*PLATFORMS]), default="local", help="Where the tasks run.", show_default=True)
 @click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the flow. Repeatable.")
 @click.option("--run-id", metavar="ID", help="Id of the run. One that exists goes on, as after a crash.")
 @click.option("--resume", metavar="ID", help="Go on with that run: what has finished is kept, what failed is tried again.")
 @click.option("--python", metavar="PATH", help="The Python that runs tasks on this machine: one that has metaflow.")
-@click.option("-O", "--option", "chosen", multiple=True, metavar="NAME=VALUE", help="An option of the platform. Repeatable.")
+@click.option("-O", "--option", "chosen", multiple=True, metavar="NAME=VALUE", help="An option of --on, as fork=no of local. Repeatable.")
 @with_report
 @with_settings
 def run_command(flow: str, platform: str, params: tuple[str, ...], run_id: str | None, resume: str | None, **flags: Any) -> None:

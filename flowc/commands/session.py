@@ -270,8 +270,8 @@ def refuse_drift(found: Sequence[str], remedy: str) -> None:
 
 def with_report(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say how diagnostics are reported."""
-    color = click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="When to colour the report.")
-    form = click.option("--output-format", type=click.Choice(report.FORMATS), default="full", help="Format of the report.")
+    color = click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="When to colour diagnostics.")
+    form = click.option("--output-format", type=click.Choice(report.FORMATS), default="full", help="Format of diagnostics.")
     return form(color(command))
 
 
