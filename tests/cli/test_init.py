@@ -147,6 +147,7 @@ def test_completion_of_names(here: Path) -> None:
         assert expected <= given if words.startswith("flowc explain") else expected == given, words
     (here / "flowc.toml").write_text("[")
     assert flowc(_FLOWC_COMPLETE="bash_complete", COMP_WORDS="flowc check --env ", COMP_CWORD="3").stdout.strip() == ""
+    assert flowc(_FLOWC_COMPLETE="bash_complete", COMP_WORDS="flowc chekc ", COMP_CWORD="2").stdout.strip() == ""
 
 
 def test_bash_takes_the_script() -> None:
