@@ -30,7 +30,7 @@ def spell_cron(tree: Tree, diagnostic: Diagnostic) -> bytes | None:
 def spelled(line: str) -> str | None:
     """A cron line that `to_cron` takes and that means what this one means; None where there is none."""
     if line.startswith("@"):
-        line = re.sub(r"(\d+)d", lambda match: f"{24 * int(match[1])}h", line.lower())
+        line = re.sub(r"(?<![\d.])(\d+)d", lambda match: f"{24 * int(match[1])}h", line.lower())
     else:
         parts = [LONG.sub(lambda match: (match[1] or match[2])[:3].upper(), part) for part in line.split()]
         if len(parts) == 7 and parts[0] in ("0", "00") and parts[6] in ("*", "?"):

@@ -201,6 +201,7 @@ def test_require_guard(file: Path) -> None:
         ("0 0 6 ? * MON *", "0 6 ? * MON *"),
         ("@Daily", "@daily"),
         ("@every 1d12h", "@every 24h12h"),
+        ("@every 1.5d", None),
         ("0 10 ? * 6L *", None),
         ("0 10 L * ? *", None),
         ("0 10 15W * ? *", None),
