@@ -14,7 +14,7 @@ from typing import Any
 
 from flowc import data
 from flowc.deployment import overlay_contract as contract
-from flowc.deployment import strategic
+from flowc.deployment import pod_fields, strategic
 from flowc.deployment.samples import sample
 from flowc.deployment.strategic import PatchError, Shape
 from flowc.deployment.validate import violations
@@ -107,10 +107,15 @@ def pod(flow: Flow, settings: Settings, step: str | None, template: Mapping[str,
     def kept(before: Object, after: Object) -> str:
         return contract.of_pod(before, after, main, settings)
 
+    def valid(before: Object, after: Object) -> str:
+        known = {*pod_fields.refused(before)}  # what a decorator brought is not the overlay's
+        new = next((problem for problem in pod_fields.refused(after) if problem not in known), "")
+        return contract.refused(after) or (f"gives no valid object: {new}" if new else "")
+
     found = [(name, each, named_main(each.patch, main)) for name, each in meant(flow, settings, POD, step)]
     shape = shape_of_pod()
     schema = _schema(f"{KUBERNETES}#io.k8s.api.core.v1.PodTemplateSpec", shape)
-    return _laid(flow, found, template, shape, schema, (BROKEN, kept), (INVALID, lambda _, after: contract.refused(after)))
+    return _laid(flow, found, template, shape, schema, (BROKEN, kept), (INVALID, valid))
 
 
 def _schema(schema: str, shape: Shape | None = None) -> Guard:
