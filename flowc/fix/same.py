@@ -6,14 +6,18 @@ from flowc.compiler import Checked
 
 
 def is_same_graph(before: Checked, after: Checked) -> bool:
-    """Whether every step goes on to the same steps, one of them under another name."""
+    """Whether every step goes on to the same steps, one of them under another name, in one flow or in all that inherit it."""
     old, new = _shape(before), _shape(after)
-    gone = {step for _, step in old.keys() - new.keys()}
-    come = {step for _, step in new.keys() - old.keys()}
-    if len(gone) != 1 or len(come) != 1:
+    gone, come = old.keys() - new.keys(), new.keys() - old.keys()
+    before_name, after_name = {step for _, step in gone}, {step for _, step in come}
+    if len(before_name) != 1 or len(after_name) != 1:
         return False
-    names = dict(zip(gone, come, strict=True))
-    renamed = {(flow, names.get(step, step)): tuple(names.get(each, each) for each in following) for (flow, step), following in old.items()}
+    flows = {flow for flow, _ in gone}
+    names = dict(zip(before_name, after_name, strict=True))
+    renamed = {}
+    for (flow, step), following in old.items():
+        known = names if flow in flows else {}
+        renamed[flow, known.get(step, step)] = tuple(known.get(each, each) for each in following)
     return renamed == new
 
 

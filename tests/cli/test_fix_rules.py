@@ -144,6 +144,16 @@ def test_a_step_that_a_class_of_the_file_names(file: Path) -> None:
     assert file.read_text() == (base + rest).replace("self.index", "self.index_step").replace("def index", "def index_step") + GUARD
 
 
+def test_another_flow_of_the_file_keeps_its_step(file: Path) -> None:
+    """A step is renamed in its own flow; the step of the same name in another flow of the file is none of it."""
+    one = HELLO.replace("self.next(self.end)", "self.next(self.index)\n\n    @step\n    def index(self):\n        self.next(self.end)")
+    other = one.partition("\n\n\n")[2].replace("HelloFlow", "OtherFlow")
+    file.write_text(f"{one}\n\n{other}")
+    assert "FC209 is left: `index_step`, the name that it would get, is taken or none" in flowc("fix", "flow.py", code=1).stderr
+    renamed = one.replace("self.index", "self.index_step").replace("def index", "def index_step")
+    assert file.read_text() == f"{renamed}\n\n{other}"
+
+
 def test_the_page_lists_what_is_mended() -> None:
     """The table of the page has a row for each code that can be mended, and no other."""
     page = (Path(__file__).parents[2] / "docs" / "gitops.md").read_text(encoding="utf-8")
