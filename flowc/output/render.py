@@ -23,10 +23,12 @@ def render(template: str, values: Mapping[str, Any], own: Mapping[str, str] = EM
 
     `own` are a team's templates by path: they stand in for flowc's, which they can extend as `flowc/PATH`.
     """
-    from jinja2 import TemplateError
+    from jinja2 import TemplateError, TemplateNotFound
 
     try:
         return _environment(tuple(own.items())).get_template(template).render(values)
+    except TemplateNotFound as error:  # its own text is the name alone
+        raise OutputBug(f"templates/{template}: there is no template {error.message!r}") from error
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
         raise OutputBug(f"templates/{template}: {error}") from error
 
@@ -60,10 +62,9 @@ def _environment(own: tuple[tuple[str, str], ...]) -> Environment:
     def text(name: str) -> str | None:
         if name in texts:
             return texts[name]
-        try:
-            return data.read(f"templates/{name.removeprefix('flowc/')}")
-        except FileNotFoundError:
-            return None
+        path = f"templates/{name.removeprefix('flowc/')}"
+        # a template may name what it likes; flowc's own are what it gets
+        return data.read(path) if is_plain(path) and data.exists(path) else None
 
     loader = FunctionLoader(text)
     environment = kind(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=loader, autoescape=False)
@@ -71,6 +72,11 @@ def _environment(own: tuple[tuple[str, str], ...]) -> Environment:
     if own:
         _none_idle(environment, texts)
     return environment
+
+
+def is_plain(path: str) -> bool:
+    """Whether a path leads nowhere but down."""
+    return "\0" not in path and ".." not in path.split("/")
 
 
 def _none_idle(environment: Environment, own: Mapping[str, str]) -> None:

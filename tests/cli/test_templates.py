@@ -81,3 +81,19 @@ def test_no_template_is_idle(team: Path) -> None:
     assert "templates/argo/workflowtemplat.yaml.j2: flowc has no template of that name, and none of yours uses it" in told
     (team.parent / "workflowtemplat.yaml.j2").unlink()
     assert "secondsAfterCompletion: 86400" in flowc("compile", "flow.py", "--target", "argo").stdout
+
+
+@pytest.mark.parametrize("name", ["../../secret.txt", "flowc/../../secret.txt", "/secret.txt", "flowc/argo", "a\\0b", "../ours/secret.txt"])
+def test_no_file_of_the_machine_is_included(team: Path, name: str) -> None:
+    """A template can name those of its folder and flowc's, and nothing else that the machine has."""
+    from flowc import data
+
+    (team.parents[2] / "secret.txt").write_text("key: AKIA")
+    up = "../" * len(data.ROOT.parts)
+    for path in (name, f"{up}{team.parents[2]}/secret.txt"):
+        team.write_text(EXTENDED.replace("{{ super() }}", f"{{{{ super() }}}}{{% include '{path}' %}}"))
+        done = flowc("compile", "flow.py", "--target", "argo", code=1)
+        assert "error[FC501]" in done.stderr
+        assert "there is no template " in done.stderr
+        assert "AKIA" not in done.stdout + done.stderr
+        assert "rendered line" not in done.stderr, "it was not rendered at all"
