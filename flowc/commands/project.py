@@ -80,7 +80,7 @@ class Repository:
 
 
 def _no_match(pattern: str, root: str) -> str:
-    if os.path.isdir(os.path.join(root, pattern)):
+    if pattern.strip("./") and os.path.isdir(os.path.join(root, pattern)):
         return f"{pattern!r} is a folder; name the files in it: {pattern.rstrip('/') + '/**/*.py'!r}"
     return f"no file matches {pattern!r} in {shown(root)}{'; write it with /' if chr(92) in pattern else ''}"
 
