@@ -70,29 +70,28 @@ def _place(tree: Tree, function: cst.FunctionDef, name: str) -> str:
 
 
 def _standing(tree: Tree, owner: cst.FunctionDef | cst.ClassDef, name: str) -> cst.Decorator | None:
-    spelled = _spelling(tree, name)
+    spellings = _spellings(tree, name)
     for decorator in owner.decorators:
         called = decorator.decorator.func if isinstance(decorator.decorator, cst.Call) else decorator.decorator
-        if spelled is not None and tree.code(called) == spelled:
+        if tree.code(called) in spellings:
             return decorator
     return None
 
 
-def _spelling(tree: Tree, name: str) -> str | None:
-    """How the file names something of metaflow's; None where it imports neither it nor metaflow."""
-    module = None
+def _spellings(tree: Tree, name: str) -> list[str]:
+    """How the file can name something of metaflow's, short ones first; none where it imports neither it nor metaflow."""
+    short, long = [], []
     for statement in _imports(tree):
-        if isinstance(statement, cst.Import):
-            for alias in statement.names:
-                if tree.code(alias.name) == "metaflow":
-                    module = tree.code(alias.asname.name) if alias.asname else "metaflow"
-        elif isinstance(statement.names, cst.ImportStar):
-            return name
-        else:
-            for alias in statement.names:
-                if alias.name.value == name:
-                    return tree.code(alias.asname.name) if alias.asname else name
-    return None if module is None else f"{module}.{name}"
+        if isinstance(statement.names, cst.ImportStar):
+            short.append(name)
+            continue
+        for alias in statement.names:
+            known = tree.code(alias.asname.name) if alias.asname else tree.code(alias.name)
+            if isinstance(statement, cst.ImportFrom) and alias.name.value == name:
+                short.append(known)
+            elif isinstance(statement, cst.Import) and tree.code(alias.name) == "metaflow":
+                long.append(f"{known}.{name}")
+    return [*short, *long]
 
 
 def _imports(tree: Tree) -> Iterator[cst.Import | cst.ImportFrom]:
@@ -119,7 +118,7 @@ def _decorated(tree: Tree, flow: str, owner: cst.FunctionDef | cst.ClassDef, nam
     standing = _standing(tree, owner, name)
     if standing is not None:
         return tree.replaced({standing.decorator: _call(tree, standing.decorator, attributes)})
-    spelled = _spelling(tree, name)
+    spelled = next(iter(_spellings(tree, name)), None)
     if spelled is None and _is_bound(tree, flow, name):
         other = f"from metaflow import {name} as metaflow_{name}"
         raise GraduateError(f"`{name}` means something else in this file; import metaflow's by another name: `{other}`")

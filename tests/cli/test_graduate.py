@@ -127,6 +127,14 @@ def test_through_the_module(file: Path) -> None:
     assert file.read_text().count("    @mf.retry(times=1)\n    @mf.step") == 2
 
 
+def test_one_decorator_by_several_names(file: Path) -> None:
+    """What stands there is found by whichever name of the file it goes by."""
+    text = "import metaflow as mf\nfrom metaflow import retry as again\n" + HELLO.replace("    @step", "    @mf.retry(times=1)\n    @step", 1)
+    file.write_text(text)
+    flowc("graduate", "flow.py", "--step", "start", "--retry", "2")
+    assert file.read_text() == text.replace("times=1", "times=2")
+
+
 def test_diff_writes_nothing(file: Path) -> None:
     """--diff prints the patch."""
     before = file.read_text()
