@@ -80,6 +80,8 @@ def graduate_command(flow: str, steps: tuple[str, ...], show: bool, output_forma
     of_step, of_flow = _wanted(needs)
     if not of_step and not of_flow:
         raise click.UsageError("say what the flow needs: --memory 32G, --retry 3, --schedule '0 6 * * *', ...")
+    if needs["timezone"] is not None and needs["schedule"] is None and read.decorator("schedule") is None:
+        raise click.UsageError(f"{read.name} has no schedule whose time zone this could be; say --schedule too")
     before = load(path)
     after = _graduated(before, read.name, dict.fromkeys(steps or read.steps, of_step), of_flow, shown(path))
     folder = os.path.dirname(path)

@@ -39,8 +39,9 @@ def _graduated(data: bytes, flow: str, steps: Mapping[str, Wanted], of_flow: Wan
     for step, wanted in steps.items():
         for name, attributes in wanted.items():
             tree = Tree(data)
-            function = _step(tree, flow, step)
-            data = _decorated(tree, flow, function, _place(tree, function, name), attributes)
+            for place, some in _places(tree, _step(tree, flow, step), name, attributes):
+                tree = Tree(data)
+                data = _decorated(tree, flow, _step(tree, flow, step), place, some)
     for name, attributes in of_flow.items():
         tree = Tree(data)
         data = _decorated(tree, flow, _class(tree, flow), name, attributes)
@@ -62,11 +63,20 @@ def _step(tree: Tree, flow: str, step: str) -> cst.FunctionDef:
     return found[-1]
 
 
-def _place(tree: Tree, function: cst.FunctionDef, name: str) -> str:
-    """`kubernetes` or `batch` for resources of a step that has such a decorator."""
-    if name != "resources":
-        return name
-    return next((each for each in COMPUTE if _standing(tree, function, each)), name)
+def _places(tree: Tree, function: cst.FunctionDef, name: str, attributes: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The decorators that get attributes, each with its own: resources go where a step has some.
+
+    Metaflow takes the largest of what several say, so those that say the same thing elsewhere are changed too.
+    """
+    standing = {each: found for each in COMPUTE if (found := _standing(tree, function, each))} if name == "resources" else {}
+    if not standing:
+        return [(name, attributes)]
+    places: list[tuple[str, Mapping[str, Any]]] = [(next(iter(standing)), attributes)]
+    for each, decorator in [*standing.items()][1:]:
+        arguments = decorator.decorator.args if isinstance(decorator.decorator, cst.Call) else ()
+        said = {argument.keyword.value for argument in arguments if argument.keyword}
+        places.append((each, {key: value for key, value in attributes.items() if key in said}))
+    return [place for place in places if place[1]]
 
 
 def _standing(tree: Tree, owner: cst.FunctionDef | cst.ClassDef, name: str) -> cst.Decorator | None:

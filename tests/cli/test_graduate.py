@@ -127,6 +127,14 @@ def test_through_the_module(file: Path) -> None:
     assert file.read_text().count("    @mf.retry(times=1)\n    @mf.step") == 2
 
 
+def test_resources_that_stand_twice(file: Path) -> None:
+    """Metaflow takes the larger of two, so what is wanted is written to both."""
+    text = HELLO.replace("FlowSpec, step", "FlowSpec, batch, resources, step").replace("    @step", "    @resources(cpu=4, gpu=1)\n    @batch(memory=1)\n    @step", 1)
+    file.write_text(text)
+    flowc("graduate", "flow.py", "--step", "start", "--cpu", "2")
+    assert file.read_text() == text.replace("cpu=4", "cpu=2").replace("memory=1", "memory=1, cpu=2")
+
+
 def test_one_decorator_by_several_names(file: Path) -> None:
     """What stands there is found by whichever name of the file it goes by."""
     text = "import metaflow as mf\nfrom metaflow import retry as again\n" + HELLO.replace("    @step", "    @mf.retry(times=1)\n    @step", 1)
@@ -152,6 +160,7 @@ def test_mistakes(file: Path) -> None:
         (["--memory", "0"], 2, "'0' is no amount like 4096 (MB), 32G or 32Gi"),
         (["--cpu", "-1"], 2, "-1.0 is no number of cores"),
         (["--cpu", "nan"], 2, "nan is no number of cores"),
+        (["--timezone", "Europe/Berlin"], 2, "HelloFlow has no schedule whose time zone this could be; say --schedule too"),
         (["--timeout", "1d"], 2, "'1d' is no duration like 90m or 2h"),
         (["--timeout", "5s"], 1, "FC314"),
         (["--schedule", "0 6 * *"], 1, "FC420"),
