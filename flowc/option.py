@@ -17,6 +17,9 @@ pairs, json pairs: the same, but the flag takes two words; overlays: patches by 
 HIDDEN = "set; not shown here"
 """What stands for a value that may not be shown."""
 
+LARGEST = 2**31 - 1
+"""Of whole numbers: engines keep most in 32 bits, and Argo does not read a manifest with a larger one."""
+
 
 class SettingsError(ValueError):
     """A settings file says something that flowc cannot take; the message stands alone."""
@@ -137,7 +140,10 @@ def check_choice(option: Option, value: str, where: str) -> str:
 
 
 def check_integer(option: Option, value: int, where: str) -> int:
-    """The value, where it is not below the setting's minimum; SettingsError where it is."""
+    """The value, where it is not below the setting's minimum, nor above LARGEST; SettingsError where it is."""
     if option.minimum is not None and value < option.minimum:
         raise SettingsError(f"{where} must be at least {option.minimum}, not {value}")
+    if abs(value) > LARGEST:
+        bound = f"at most {LARGEST}" if value > 0 else f"at least -{LARGEST}"
+        raise SettingsError(f"{where} must be {bound}, not {value}")
     return value

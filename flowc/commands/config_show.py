@@ -11,7 +11,7 @@ from flowc.commands.files import shown
 from flowc.commands.options import Source, text_of
 from flowc.config import Option
 from flowc.meaning import plain
-from flowc.option import HIDDEN, hidden
+from flowc.option import HIDDEN, LARGEST, hidden
 from flowc.settings import Settings
 
 
@@ -143,7 +143,7 @@ def _property(option: Option) -> dict[str, Any]:
     found = {**KINDS[option.kind], "description": option.help.replace(" Repeatable.", "")}
     if option.choices:
         found["enum"] = list(option.choices)
-    if option.minimum is not None:
-        found["minimum"] = option.minimum
+    if option.kind == "integer":
+        found |= {"minimum": -LARGEST if option.minimum is None else option.minimum, "maximum": LARGEST}
     default = plain(getattr(Settings(), option.field))
     return found if default in (None, [], {}) else {**found, "default": default}

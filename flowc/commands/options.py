@@ -83,6 +83,11 @@ def given(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _taken(option: Option, value: Any) -> Any:
+    if option.kind == "integer":
+        try:
+            return config.check_integer(option, value, option.key)
+        except SettingsError as error:
+            raise click.BadParameter(str(error), param_hint=option.flags) from error
     if option.kind == "pairs":
         return dict(value)
     if option.kind == "json pairs":

@@ -118,6 +118,8 @@ def test_pyproject_without_flowc_is_none() -> None:
         ('argo-version = "3.8"', "flowc.toml:1: argo-version must be one of 3.5, 3.6, 3.7, 4.0, 4.1, not '3.8'; did you mean '3.7'?"),
         ("max-workers = true", "flowc.toml:1: max-workers must be a whole number, not True"),
         ("max-workers = 0", "flowc.toml:1: max-workers must be at least 1, not 0"),
+        ("workflow-priority = 2147483648", "flowc.toml:1: workflow-priority must be at most 2147483647, not 2147483648"),
+        ("workflow-priority = -2147483648", "flowc.toml:1: workflow-priority must be at least -2147483647, not -2147483648"),
         ('tags = "a"', "flowc.toml:1: tags must be a list of texts, not 'a'"),
         ("tags = [1]", "flowc.toml:1: tags must be a list of texts, not 1"),
         ("rbac = 1", "flowc.toml:1: rbac must be true or false, not 1"),
@@ -150,6 +152,7 @@ def test_place_in_pyproject() -> None:
         (["--value", "a.b=text"], "'text' is no JSON; a text needs quotes of its own: --value 'a.b=\"text\"'"),
         (["--config-value", "c", "text"], "'text' is no JSON; a text needs quotes of its own: --config-value c '\"text\"'"),
         (["--max-workers", "0"], "0 is not in the range x>=1"),
+        (["--max-workers", "2147483648"], "max-workers must be at most 2147483647, not 2147483648"),
         (["--argo-version", "2"], "'2' is not one of"),
     ],
 )
