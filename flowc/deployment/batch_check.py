@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowc import merging
-from flowc.deployment import batch, batch_code, batch_values, pods, settings_check
+from flowc.deployment import batch, batch_code, batch_values, plain_secrets, pods, settings_check
 from flowc.deployment.code import IMAGE_PATH
 from flowc.deployment.pods_check import RESERVED, check_packages
 from flowc.deployment.samples import sample
@@ -72,7 +72,7 @@ def check(flow: Flow, graph: Graph, settings: Settings) -> list[Diagnostic]:
     found = [problem for decorator in flow.decorators for problem in check_packages(decorator, settings)]
     for name in graph.order:
         found += _check_step(flow.steps[name], settings)
-    found += [*_settings(flow, settings), *_clusters(flow, settings)]
+    found += [*_settings(flow, settings), *_clusters(flow, settings), *plain_secrets.check(flow, settings)]
     return found if has_errors(found) else [*found, *_sizes(flow, graph, settings)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowc.deployment import profile
+from flowc.deployment import plain_secrets, profile
 from flowc.deployment.attributes import TEMPLATED, bad_value, has_braces, no_effect
 from flowc.deployment.pods import environment, is_reserved
 from flowc.deployment.pods_values import problems
@@ -74,7 +74,7 @@ def check(flow: Flow, settings: Settings, engine: str = "Argo") -> list[Diagnost
         found += check_packages(decorator, settings)
     for step in flow.steps.values():
         found += check_step(step, settings, engine)
-    return found
+    return [*found, *plain_secrets.check(flow, settings)]
 
 
 def check_step(step: Step, settings: Settings, engine: str = "Argo") -> list[Diagnostic]:
