@@ -20,7 +20,7 @@ def run(script: str, folder: Path, **inputs: str) -> subprocess.CompletedProcess
     commands.mkdir(exist_ok=True)
     (commands / "flowc").write_text(f'#!/bin/sh\nexec {sys.executable} -m flowc "$@"\n')
     (commands / "flowc").chmod(0o755)
-    env = environment(FILES="", SETTINGS_ENV="") | inputs | {"PATH": f"{commands}:{os.environ['PATH']}"}
+    env = environment(FILES="", SETTINGS_ENV="", FOLDER=ACTION["inputs"]["working-directory"]["default"]) | inputs | {"PATH": f"{commands}:{os.environ['PATH']}"}
     return subprocess.run(["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script], cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
@@ -58,8 +58,30 @@ def test_check_and_drift(repository: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_inputs_are_words(repository: Path) -> None:
-    """What would be a command stays a file's name or an environment's."""
+    """What would be a command stays the name of a file, of an environment or of a folder."""
     check, _ = SCRIPTS
     for value in ("$(touch hacked)", "`touch hacked`", "x; touch hacked"):
         assert run(check, repository, FILES=value, SETTINGS_ENV=value).returncode == 2
+        for script in SCRIPTS:
+            told = run(script, repository, FOLDER=value)
+            assert (told.returncode, told.stdout, "No such file" in told.stderr) == (1, "", True)
     assert not (repository / "hacked").exists()
+
+
+def test_a_folder_below_the_root(repository: Path) -> None:
+    """A repository whose settings file stands below the root is checked and compared there; annotations keep paths from the root."""
+    check, drift = SCRIPTS
+    root = repository.parent
+    (repository / ".git").rename(root / ".git")
+    (repository / "flows" / "broken.py").write_text(BROKEN)
+    for files in ("", "flows/broken.py"):
+        told = run(check, root, FILES=files, FOLDER="work", GITHUB_WORKSPACE=str(root))
+        assert (told.returncode, told.stdout.startswith("::error file=work/flows/broken.py,line=7")) == (1, True), told
+
+    (repository / "flows" / "broken.py").unlink()
+    assert run(drift, root).returncode == 2, "no settings file at the root"
+    assert run(drift, root, FOLDER="work").returncode == 1
+    subprocess.run([sys.executable, "-m", "flowc", "compile"], cwd=repository, env=environment(), capture_output=True, check=True)
+    assert run(drift, root, FOLDER="work").returncode == 0
+    assert run(drift, root, FOLDER=str(repository)).returncode == 0
+    assert [run(script, repository, FOLDER="").returncode for script in SCRIPTS] == [0, 0], "an empty input is the root"
