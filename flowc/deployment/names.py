@@ -175,21 +175,33 @@ def check(flow: Flow, settings: Settings) -> list[Diagnostic]:
     found = check_project(flow, settings)
     if flow.decorator("project") is not None:
         if not any(each.code is BAD_BRANCH for each in found) and not SUBDOMAIN.fullmatch(workflow_name(flow, settings)):
-            found.append(_invalid(flow, workflow_name(flow, settings)))
+            found.append(_invalid(flow, settings, workflow_name(flow, settings)))
         return found
     name = settings.name or flow.name
     if settings.name and not VALID_NAME.fullmatch(settings.name):
-        found.append(_invalid(flow, settings.name))
+        found.append(_invalid(flow, settings, settings.name))
     elif len(name) > NAME_LIMIT:
         text = f"the workflow's name `{name}` has {len(name)} characters, {NAME_LIMIT} is the limit"
-        found.append(Diagnostic(TOO_LONG, text, flow.span, help="give a shorter one: `--name`"))
+        found.append(Diagnostic(TOO_LONG, text, flow.span, help=remedy(flow, settings, "a shorter name")))
     elif not SUBDOMAIN.fullmatch(workflow_name(flow, settings)):
-        found.append(_invalid(flow, workflow_name(flow, settings)))
+        found.append(_invalid(flow, settings, workflow_name(flow, settings)))
     return found
 
 
-def _invalid(flow: Flow, name: str) -> Diagnostic:
-    return Diagnostic(INVALID, f"`{name}` is no valid name for a workflow", flow.span, help="choose a name like `my-flow`: `--name`")
+def _invalid(flow: Flow, settings: Settings, name: str) -> Diagnostic:
+    text = f"`{name}` is no valid name for a workflow"
+    return Diagnostic(INVALID, text, flow.span, help=remedy(flow, settings, "a name like `my-flow`"))
+
+
+def remedy(flow: Flow, settings: Settings, wanted: str) -> str:
+    """What to do where a deployment cannot have its name, by what made it; `wanted` says which it can have: `a shorter name`."""
+    if flow.decorator("project") is not None:
+        return "rename the class, project or branch: @project names by all three, and each needs ASCII letters or digits, and no others"
+    if settings.name:
+        return f"give {wanted}: `--name`, or `name` in the settings"
+    # a name in the settings of a repository would be that of all its flows
+    ways = "`--name` where its file is compiled alone, else `name` in a flowc.toml in a folder of its own"
+    return f"rename the class, or give {wanted}: {ways}, which counts there instead of the one above"
 
 
 def check_project(flow: Flow, settings: Settings) -> list[Diagnostic]:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cli.running import flowc
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -103,6 +104,45 @@ def test_first_token(text: str) -> None:
     settings = Settings(owner="ann")
     assert names.production_token(flow, settings) == new_token(names.token_prefix(flow, settings))
     assert names.production_token(flow, Settings(production_token="production:mine-0-abcd")) == "mine-0-abcd"
+
+
+@pytest.mark.parametrize("text", [sample().replace("Hello", names.LONG + "X"), sample().replace("Hello", "Ünï")])
+def test_help_of_a_bad_name(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The help of FC410 and FC411 works: another class or folder with settings in a repository, `--name` for a file alone."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "own").mkdir()
+    (tmp_path / "flowc.toml").write_text('flows = ["**/*.py"]\nnamespace = "above"\n')
+    (tmp_path / "hello.py").write_text(sample())
+    path = tmp_path / "own" / "flow.py"
+    path.write_text(text)
+    told = flowc("check", code=1).stderr + flowc("check", code=1).stdout
+    for remedy in ("rename the class", "`--name` where its file is compiled alone", "`name` in a flowc.toml", "instead of the one above"):
+        assert remedy in told
+
+    assert "name: shorter" in flowc("compile", "own/flow.py", "--target", "argo", "--name", "shorter").stdout
+    assert "two flows would be written" in flowc("compile", "--name", "shorter", code=2).stderr, "so it is no help in a repository"
+    (tmp_path / "own" / "flowc.toml").write_text('name = "shorter"\n')
+    flowc("compile")
+    written = (tmp_path / "manifests/argo/shorter.workflowtemplate.yaml").read_text()
+    assert "namespace: above" in (tmp_path / "manifests/argo/hello.workflowtemplate.yaml").read_text()
+    assert "namespace: above" not in written, "the file above counts there no more"
+    (tmp_path / "own" / "flowc.toml").unlink()
+    path.write_text(sample().replace("Hello", "Other"))
+    flowc("compile")
+    assert (tmp_path / "manifests/argo/other.workflowtemplate.yaml").exists()
+
+
+def test_help_of_a_bad_name_that_is_not_of_the_class() -> None:
+    """The help names what made the name: settings, or the parts of a project's, which `--name` cannot help."""
+    for name in ("My_Flow", "x" * 50):
+        (refused,) = names.check(flow_of(sample()), Settings(name=name))
+        assert "`name` in the settings" in refused.help
+        assert "class" not in refused.help
+    (refused,) = names.check(flow_of(IN_PROJECT.replace("Hello", "Ünï")), Settings())
+    assert refused.code is names.INVALID
+    assert "rename the class" in refused.help
+    assert "--name" not in refused.help
 
 
 def test_good_example_of_the_token_rule() -> None:

@@ -74,8 +74,8 @@ def check(flow: Flow, settings: Settings) -> list[Diagnostic]:
     name = state_machine_name(flow, settings)
     if not VALID.fullmatch(name):
         text = f"`{name}` is no valid name for a state machine"
-        found.append(Diagnostic(INVALID, text, flow.span, help="choose a name like `my-flow`: `--name`"))
+        found.append(Diagnostic(INVALID, text, flow.span, help=names.remedy(flow, settings, "a name like `my-flow`")))
     elif len(name) > MACHINE_LIMIT:
         text = f"the state machine's name `{name}` has {len(name)} characters, {MACHINE_LIMIT} is the limit"
-        found.append(Diagnostic(TOO_LONG, text, flow.span, help="give a shorter one: `--name`"))
+        found.append(Diagnostic(TOO_LONG, text, flow.span, help=names.remedy(flow, settings, "a shorter name")))
     return found
