@@ -13,7 +13,7 @@ import click
 from flowc import config, target
 from flowc.commands.files import PathError, Wanted, expand, shown
 from flowc.commands.options import Command, Source, given, text_of, with_settings
-from flowc.commands.project import flows_of
+from flowc.commands.project import flows_of, repository
 from flowc.commands.revision import Tree, copied, physical, top_of
 from flowc.commands.session import judge
 from flowc.config import Project, SettingsError
@@ -40,11 +40,12 @@ def diff_command(files: tuple[str, ...], against: str | None, form: str, **flags
     names. Exit code 1 where something differs.
     """
     now = Source(given(flags), flags["settings"], flags["isolated"], flags["env"])
-    wanted = [each for argument in files for each in expand(argument)] if files else _flows(now)
+    wanted = [each for argument in files for each in expand(argument)]
     if against is None and now.env is not None:
+        wanted = wanted or _flows(now)
         before, after = _meanings(_named(wanted), replace(now, env=None)), _meanings(_named(wanted), now)
     else:
-        before, had = _at_revision(wanted, now, against or "HEAD", named=bool(files))
+        wanted, before, had = _at_revision(wanted, now, against or "HEAD")
         left = [each for each in wanted if os.path.lexists(each.path) or _name(each.path) not in had]
         after = _meanings(_named(left), now, every=now.env is None)
     _refuse_unknown(wanted, {*before, *after})
@@ -55,10 +56,13 @@ def diff_command(files: tuple[str, ...], against: str | None, form: str, **flags
     print(f"flowc: nothing differs in {counted(len(wanted), 'file')}", file=sys.stderr)
 
 
-def _flows(sources: Source) -> list[Wanted]:
-    """The files that the settings name, paths from here also where the settings file was named by a link."""
+def _flows(sources: Source, tree: Tree | None = None) -> list[Wanted]:
+    """The files that the settings name, paths from here also where the settings file was named by a link.
+
+    A glob whose last flow was removed since the revision that the tree is of matches nothing.
+    """
     file = sources.file and physical(sources.file)
-    return [Wanted(path) for path in flows_of(replace(sources, file=file))]
+    return [Wanted(path) for path in flows_of(replace(sources, file=file), other=tree.then if tree else None)]
 
 
 def _name(path: str) -> str:
@@ -190,25 +194,29 @@ def _environments(sources: Source, folder: str) -> tuple[str, ...]:
     return config.environments(text, shown(path)) if path and text else ()
 
 
-def _at_revision(wanted: Sequence[Wanted], now: Source, revision: str, *, named: bool) -> tuple[dict[str, Any], set[str]]:
-    """The meanings at a revision, its settings and modules included, by the names that the files have from here; and those names."""
+def _at_revision(wanted: list[Wanted], now: Source, revision: str) -> tuple[list[Wanted], dict[str, Any], set[str]]:
+    """The files wanted, where none is named those of the settings; their meanings at a revision, its settings and modules included, by
+    the names that the files have from here; and those names.
+    """
     found: dict[str, Any] = {}
     had: set[str] = set()
     by_top: dict[str, list[Wanted]] = {}
-    if named:
-        for each in wanted:
-            by_top.setdefault(top_of(os.path.dirname(each.path)), []).append(each)
-    else:
+    named = bool(wanted)
+    for each in wanted:
+        by_top.setdefault(top_of(os.path.dirname(each.path)), []).append(each)
+    if not named:
+        repository(now)  # a mistake in the settings comes before those of git
         by_top[top_of(os.path.dirname(now.file or ""))] = []
     for top, its in by_top.items():
         with tempfile.TemporaryDirectory(prefix="flowc-diff-") as folder:
             tree = copied(top, revision, folder)
+            wanted = wanted if named else _flows(now, tree)
             then = replace(now, file=now.file and tree.then(now.file))
             pairs = ((name, replace(each, path=tree.then(each.path))) for name, each in _named(its).items())
             files = {name: each for name, each in pairs if os.path.isfile(each.path)}
             had |= {*files}
             found |= _in_copy(tree, files if named else None, then, revision)
-    return found, had
+    return wanted, found, had
 
 
 def _in_copy(tree: Tree, files: Mapping[str, Wanted] | None, then: Source, revision: str) -> dict[str, Any]:
@@ -216,7 +224,9 @@ def _in_copy(tree: Tree, files: Mapping[str, Wanted] | None, then: Source, revis
     try:
         if files is None:
             base = os.path.dirname(then.file) if then.file else tree.then(os.path.join(os.getcwd(), ""))
-            paths = [os.path.abspath(path) for path in flows_of(then, base)] if os.path.isdir(base) else []
+            while not os.path.isdir(base):  # a folder that is new since
+                base = os.path.dirname(base)
+            paths = [os.path.abspath(path) for path in flows_of(then, base, other=tree.now)]
             files = {tree.now(path).replace(os.sep, "/"): Wanted(path) for path in paths}
         return _meanings(files, then, every=then.env is None, lenient=True)
     except (PathError, SettingsError) as error:

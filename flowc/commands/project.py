@@ -19,7 +19,7 @@ from flowc.target import exists as target_exists
 from flowc.target import names as target_names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from flowc.commands.options import Source
 
@@ -36,15 +36,15 @@ class Repository:
     def out(self) -> str:
         return os.path.join(self.root, self.project.out)
 
-    def files(self) -> list[str]:
-        """The files that the globs match, relative to the root, sorted. PathError where one matches none.
+    def files(self, other: str | None = None) -> list[str]:
+        """The files that the globs match, relative to the root, sorted. PathError where one matches none, here and, if given, in `other`.
 
         SettingsError for one that no settings file counts for: it would be compiled as if there were none.
         """
         found: set[str] = set()
         for pattern in self.project.flows:
             matches = matching(pattern, self.root)
-            if not matches:
+            if not matches and (other is None or not matching(pattern, other)):
                 raise PathError(f"flows: {_no_match(pattern, self.root)}")
             found.update(matches)
         for folder, path in {os.path.dirname(path): path for path in sorted(found, reverse=True)}.items():
@@ -128,10 +128,12 @@ def settings_for_each(sources: Source, folder: str, target: str | None) -> tuple
     return found, named
 
 
-def flows_of(sources: Source, folder: str = os.curdir, *, tell: bool = False) -> list[str]:
+def flows_of(sources: Source, folder: str = os.curdir, *, tell: bool = False, other: Callable[[str], str] | None = None) -> list[str]:
     """The paths of the files that the settings of a folder name as flows; SettingsError and PathError where there are none.
 
-    `tell`: with the warnings of `Repository.told`.
+    `tell`: with the warnings of `Repository.told`. `other`: where a folder stands in another version of the repository; a glob that
+    matches there may match nothing here.
     """
     found = repository(sources, folder)
-    return [os.path.join(os.path.relpath(found.root), path) for path in (found.told() if tell else found.files())]
+    files = found.told() if tell else found.files(other(os.path.join(found.root, "")) if other else None)
+    return [os.path.join(os.path.relpath(found.root), path) for path in files]

@@ -182,6 +182,48 @@ def test_a_flow_that_moves_to_another_file(repository: Path) -> None:
     assert "- flow removed" in flowc("diff", code=1).stdout
 
 
+def test_the_last_flow_of_a_glob_goes_or_the_first_comes(repository: Path) -> None:
+    """Where a glob of `flows` matches on one side alone, its flow is removed or new, and others are neither; a glob for nothing is a mistake."""
+    settings = repository / "flowc.toml"
+    settings.write_text('flows = ["flows/*.py", "more/**/*.py"]\n')
+    other = repository / "more" / "deep" / "other.py"
+    other.parent.mkdir(parents=True)
+    other.write_text(HELLO.replace("HelloFlow", "OtherFlow"))
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "two")
+    other.unlink()
+    assert flowc("diff", code=1).stdout == "more/deep/other.py:OtherFlow\n  - flow removed\n"
+    other.parent.rmdir()
+    other.parent.parent.rmdir()
+    for arguments in ([], ["--settings", str(settings)]):
+        done = flowc("diff", *arguments, code=1)
+        assert (done.stdout, done.stderr) == ("more/deep/other.py:OtherFlow\n  - flow removed\n", "")
+    assert "no file matches 'more/**/*.py'" in flowc("compile", code=2).stderr
+    assert "no file matches 'more/**/*.py'" in flowc("check", code=2).stderr
+    git(repository, "commit", "-q", "-a", "-m", "three")
+    assert "no file matches 'more/**/*.py'" in flowc("diff", code=2).stderr
+    other.parent.mkdir(parents=True)
+    other.write_text(HELLO.replace("HelloFlow", "OtherFlow"))
+    done = flowc("diff", code=1)
+    assert (done.stdout, done.stderr) == ("more/deep/other.py:OtherFlow\n  + new flow\n", "")
+
+
+def test_no_flow_is_left(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing that the settings name is there any more, all that was is removed; from a folder below too."""
+    for name in ("hello.py", "common.py"):
+        (repository / "flows" / name).unlink()
+    (repository / "flows").rmdir()
+    for form, told in (("text", "flows/hello.py:HelloFlow\n  - flow removed\n"), ("markdown", "### `flows/hello.py:HelloFlow`\n\n- flow removed\n")):
+        assert flowc("diff", "--format", form, code=1).stdout == told
+    (repository / "docs").mkdir()
+    monkeypatch.chdir(repository / "docs")
+    assert flowc("diff", code=1).stdout == "../flows/hello.py:HelloFlow\n  - flow removed\n"
+    monkeypatch.chdir(repository)
+    assert "no file matches 'flows/*.py'" in flowc("diff", "--env", "prod", code=2).stderr
+    git(repository, "commit", "-q", "-a", "-m", "two")
+    assert "no file matches 'flows/*.py'" in flowc("diff", code=2).stderr
+
+
 def test_the_change_that_brings_settings(repository: Path) -> None:
     """Where the revision has no settings file, no such environment, or no file that its globs match, all flows are new, and it is said why."""
     git(repository, "mv", "flowc.toml", "other.toml")
