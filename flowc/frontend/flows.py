@@ -16,7 +16,7 @@ from flowc.frontend.members import Member, conditional, members, not_a_method, r
 from flowc.frontend.modules import Local, Program
 from flowc.frontend.modules_bindings import type_checking_only
 from flowc.frontend.parameters import read_parameter, twice, unseen
-from flowc.frontend.steps import argument_count, docstring, fanout_problems, spoken_of, transition
+from flowc.frontend.steps import argument_count, docstring, fanout_problems, never_runs, spoken_of, transition
 from flowc.frontend.values import Scope, decide
 from flowc.ir import Config, DataFile, Decorator, Flow, Parameter, Step
 from flowc.source import SourceFile
@@ -202,13 +202,16 @@ def _step(reading: Reading, member: Member, found: Found, decorators: tuple[Deco
     node = member.binding.node
     assert isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
     source = member.cls.module.source
+    span = name_span(member.cls.module, node)
     reading.problems += fanout_problems(node, source)
+    if not found.wrappers and not found.mutators:  # a decorator of the user's own may well await the step
+        reading.problems += never_runs(node, span)
     return Step(
         name=member.name,
         transition=transition(node, source),
         arguments=argument_count(node),
         decorators=decorators,
-        span=name_span(member.cls.module, node),
+        span=span,
         marked_start=found.marked_start,
         marked_end=found.marked_end,
         doc=docstring(node),

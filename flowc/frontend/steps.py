@@ -6,7 +6,8 @@ import ast
 import re
 from typing import TYPE_CHECKING, Any, Union
 
-from flowc.diagnostics import Code, Diagnostic, Example
+from flowc.diagnostics import Code, Diagnostic, Example, Severity
+from flowc.frontend.values_functions import yields
 from flowc.ir import Foreach, InvalidNext, Linear, NoNext, NumParallel, Split, Switch, Transition
 
 if TYPE_CHECKING:
@@ -35,6 +36,25 @@ FANOUT_LITERAL = Code(
     ),
     bad=Example({"flow.py": _flow("self.work, foreach=2")}, line=8),
     good=Example({"flow.py": _flow('self.work, foreach="items"')}),
+)
+
+_HELLO = (
+    "import asyncio\n\nfrom metaflow import FlowSpec, step\n\n\nclass Hello(FlowSpec):\n    @step\n    def start(self):\n"
+    "        self.next(self.end)\n\n    @step\n"
+)
+_WORK = "\n    async def work(self):\n        await asyncio.sleep(1)\n"
+NEVER_RUNS = Code(
+    "FC113",
+    "step whose body never runs",
+    why=(
+        "Metaflow calls a step as a plain function. The call of an `async def`, or of a function that yields, only makes a coroutine or a "
+        "generator, which Metaflow throws away: nothing of the body runs. The end step then succeeds without its work; any other step "
+        "fails, as its self.next() was never called. Metaflow's linter lets both pass. Nothing is said of a step with a decorator of your "
+        "own, which may run it."
+    ),
+    bad=Example({"flow.py": _HELLO + "    async def end(self):\n        await self.work()\n" + _WORK}, line=12),
+    good=Example({"flow.py": _HELLO + "    def end(self):\n        asyncio.run(self.work())\n" + _WORK}),
+    severity=Severity.WARNING,
 )
 
 
@@ -141,6 +161,19 @@ def fanout_problems(function: Function, source: SourceFile) -> list[Diagnostic]:
         f"step {function.name}: {keyword.arg}={keyword.value.value!r} is no {'name of an artifact' if wanted is str else 'whole number'}"
     )
     return [Diagnostic(FANOUT_LITERAL, message, source.span(keyword.value), help=f"Write it like {example}")]
+
+
+def never_runs(function: Function, span: Span) -> list[Diagnostic]:
+    """A step that no call runs: a coroutine or a generator. `span` is its name."""
+    if isinstance(function, ast.AsyncFunctionDef):
+        message = f"step {function.name} is `async def`: Metaflow never awaits it, so its body does not run"
+        help_ = f"Write `def {function.name}`, and run what awaits inside it with `asyncio.run(...)`."
+    elif yields(function):
+        message = f"step {function.name} yields: Metaflow never iterates over it, so its body does not run"
+        help_ = "Put what yields into a function of its own, and loop over that in the step."
+    else:
+        return []
+    return [Diagnostic(NEVER_RUNS, message, span, help=help_)]
 
 
 def docstring(node: Function | ast.ClassDef) -> str:

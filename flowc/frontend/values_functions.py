@@ -55,7 +55,7 @@ _TRANSPARENT = {"staticmethod", "classmethod", "property", "lru_cache", "cache",
 
 
 def _callable(definition: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-    if isinstance(definition, ast.AsyncFunctionDef) or _yields(definition):
+    if isinstance(definition, ast.AsyncFunctionDef) or yields(definition):
         raise Stuck(f"{definition.name} is a generator or coroutine")
     for decorator in definition.decorator_list:
         name = dotted_name(decorator.func if isinstance(decorator, ast.Call) else decorator) or ""
@@ -63,7 +63,8 @@ def _callable(definition: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
             raise Stuck(f"{definition.name} is changed by its decorator {name or ast.unparse(decorator)}")
 
 
-def _yields(definition: ast.FunctionDef) -> bool:
+def yields(definition: ast.FunctionDef) -> bool:
+    """Whether calling the function makes a generator."""
     return any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in _own_nodes(definition))
 
 

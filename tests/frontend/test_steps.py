@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reading import reading
 
 from flowc.frontend.steps import argument_count, docstring, fanout_problems, transition
 from flowc.ir import Foreach, InvalidNext, Linear, NoNext, NumParallel, Split, Switch, Transition, targets_of
@@ -167,3 +168,34 @@ def test_a_width_that_no_run_survives_is_reported(tail: str, count: int) -> None
     function = ast.parse(text).body[0]
     assert isinstance(function, ast.FunctionDef)
     assert len(fanout_problems(function, SourceFile("flow.py", text))) == count
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "said"),
+    [
+        ("async def end(self):", "pass", ["step end is `async def`: Metaflow never awaits it, so its body does not run"]),
+        ("async def end(self):", "yield 1", ["step end is `async def`: Metaflow never awaits it, so its body does not run"]),
+        ("def end(self):", "x = yield from []", ["step end yields: Metaflow never iterates over it, so its body does not run"]),
+        ("def end(self):", "self.x = list((i for i in (1, 2)))", []),
+        ("def end(self):", "def inner():\n            yield 1\n        async def other():\n            pass", []),
+        ("@driven\n    async def end(self):", "pass", []),
+        ("async def end(self):", "await self.x", ["step end is `async def`: Metaflow never awaits it, so its body does not run"]),
+    ],
+)
+@pytest.mark.parametrize("above", ["", "@handled\n    "])
+def test_a_step_that_metaflow_calls_and_never_runs_is_told(above: str, head: str, body: str, said: list[str]) -> None:
+    """A coroutine or generator as a step is a warning at its name, whose flow is read all the same; a decorator of one's own may run it."""
+    said = [] if above else said
+    text = (
+        "import asyncio\nimport functools\nfrom metaflow import FlowSpec, step, user_step_decorator\n\n\n"
+        "def driven(f):\n    @functools.wraps(f)\n    def run(self):\n        return asyncio.run(f(self))\n    return run\n\n\n"
+        "@user_step_decorator\ndef handled(step_name, flow, inputs, attributes):\n    yield\n\n\n"
+        "class Odd(FlowSpec):\n    @step\n    def start(self):\n        self.next(self.end)\n\n"
+        f"    {above}@step\n    {head}\n        {body}\n"
+    )
+    found = reading(text)
+    told = [d for d in found.diagnostics if d.code.id == "FC113"]
+    assert [d.message for d in told] == said
+    assert [(d.severity.value, d.span) for d in told] == [("warning", found.flows[0].steps["end"].span)] * len(said)
+    assert list(found.diagnostics) == told
+    assert list(found.flows[0].steps) == ["end", "start"]
