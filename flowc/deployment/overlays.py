@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -19,6 +19,7 @@ from flowc.deployment.samples import sample
 from flowc.deployment.strategic import PatchError, Shape
 from flowc.deployment.validate import violations
 from flowc.diagnostics import Code, Diagnostic, Example
+from flowc.graph import GANGS
 from flowc.ir import Flow
 from flowc.option import did_you_mean
 from flowc.settings import Overlay, Settings
@@ -65,7 +66,8 @@ UNKNOWN = Code(
 NOWHERE = Code(
     "FC513",
     "an overlay of a step that the flow does not have",
-    "The overlay names this flow and a step by their names, so it is meant for that step. A glob (`train*`), or an overlay for all flows, "
+    "The overlay names this flow and a step by their names, so it is meant for that step; there must be one, and one with an object of "
+    "that kind: a `@parallel` step has a JobSet and no Job, any other one no JobSet. A glob (`train*`), or an overlay for all flows, "
     "may pass a flow over; `flowc compile` of a repository says where one matches nothing at all.",
     bad=_example(Overlay(POD, _FINE.patch, flows=("Hello",), steps=("strat",)), line=4),
     good=_example(Overlay(POD, _FINE.patch, flows=("Hello",), steps=("start",))),
@@ -248,4 +250,20 @@ def check(flow: Flow, settings: Settings, kinds: Iterable[str], others: Callable
         if exact and flow.name in each.flows:
             help_ = did_you_mean(exact[0], flow.steps).removeprefix("; ") or f"its steps are {', '.join(flow.steps)}"
             found.append(told(flow, name, each, NOWHERE, f"names the step {exact[0]}, which {flow.name} does not have", help_))
+        found += _without(flow, name, each, known)
     return found
+
+
+def _without(flow: Flow, name: str, overlay: Overlay, kinds: Container[str]) -> Iterator[Diagnostic]:
+    """FC513 of a step, named exactly as its flow is, that runs as the other one of Job and JobSet, so that nothing would be patched."""
+    if overlay.kind not in ("Job", "JobSet") or overlay.kind not in kinds or flow.name not in overlay.flows:
+        return
+    for step in (flow.steps[each] for each in overlay.steps if each in flow.steps):
+        gang = any(decorator.name in GANGS for decorator in step.decorators)
+        if gang and overlay.kind == "Job":
+            message = f"names the step {step.name}, which has no Job but a JobSet, since it is @parallel"
+            yield told(flow, name, overlay, NOWHERE, message, "make the overlay one of the kind JobSet, or leave out the step")
+        elif not gang and overlay.kind == "JobSet":
+            message = f"names the step {step.name}, which has no JobSet, since it is not @parallel"
+            help_ = "make the overlay one of the kind Job, or leave out the step" if "Job" in kinds else "name a @parallel step"
+            yield told(flow, name, overlay, NOWHERE, message, help_)

@@ -235,6 +235,27 @@ def test_steps_by_name() -> None:
     assert compiled({"mine": replace(patch, flows=("Wide",), steps=("trian*",))}).artifacts
 
 
+@pytest.mark.parametrize(
+    ("target", "kind", "step", "problem"),
+    [
+        ("argo", "JobSet", "start", "names the step start, which has no JobSet, since it is not @parallel"),
+        ("kubernetes", "JobSet", "start", "names the step start, which has no JobSet, since it is not @parallel"),
+        ("kubernetes", "Job", "train", "names the step train, which has no Job but a JobSet, since it is @parallel"),
+        ("argo", "Job", "train", ""),  # argo writes no Job at all
+        ("argo", "JobSet", "train", ""),
+        ("kubernetes", "JobSet", "train", ""),
+        ("kubernetes", "Job", "start", ""),
+        ("kubernetes", "Pod", "train", ""),
+    ],
+)
+def test_steps_without_that_kind(target: str, kind: str, step: str, problem: str) -> None:
+    """A step that is named exactly has an object of that kind, or it is told which one it has; globs and other flows' steps stay quiet."""
+    mine = Overlay(kind, {"metadata": {"labels": {"team": "ours"}}}, flows=("Wide",), steps=(step,))
+    assert refused({"mine": mine}, target) == ([f"FC513 overlay `mine` {problem}"] if problem else [])
+    for quiet in (replace(mine, steps=(f"{step}*",)), replace(mine, flows=("W*",)), replace(mine, flows=())):
+        assert refused({"mine": quiet}, target) == []
+
+
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(_pods(patch=True))
 def test_any_patch_has_a_carrier(patch: dict[str, Any]) -> None:
