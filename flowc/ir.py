@@ -180,7 +180,10 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One `@step`. `span` is the name in its `def`; `arguments` counts its parameters, self included (2 is a join)."""
+    """One `@step`. `span` is the name in its `def`; `arguments` counts its parameters, self included (2 is a join).
+
+    `positional_only` counts those before a `/`, which Metaflow, and so `arguments`, leaves out.
+    """
 
     name: str
     transition: Transition
@@ -190,6 +193,7 @@ class Step:
     marked_start: bool = False
     marked_end: bool = False
     doc: str = ""
+    positional_only: int = 0
 
     def decorator(self, name: str) -> Decorator | None:
         """The decorator of that name that counts: Metaflow allows one of a kind, save those that allow many."""

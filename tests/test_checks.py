@@ -148,3 +148,24 @@ class Unread(FlowSpec):
     found = compiler.check(SourceFile("flow.py", text), lambda _path: None, Settings()).diagnostics
     assert [d.span.line for d in found if d.span] == [5, 6, 7, 9]
     assert not [d.code.id for d in found if d.code.id in OWN]
+
+
+@pytest.mark.parametrize(
+    ("signature", "help_"),
+    [
+        ("()", "Write `def join(self):`."),
+        ("(*args)", "Write `def join(self):`."),
+        ("(self, /)", "Write `def join(self):`; Metaflow does not count what stands before a `/`."),
+        ("(self, inputs, /)", "Write `def join(self, inputs):`; Metaflow does not count what stands before a `/`."),
+    ],
+)
+def test_help_for_a_step_without_self_keeps_a_join_a_join(signature: str, help_: str) -> None:
+    """FC213's help is the signature that was meant: with `inputs` where a second parameter stands before the `/`."""
+    text = (
+        "from metaflow import FlowSpec, step\n\n\nclass Joining(FlowSpec):\n    @step\n    def start(self):\n"
+        "        self.next(self.a, self.b)\n\n    @step\n    def a(self):\n        self.next(self.join)\n\n    @step\n"
+        f"    def b(self):\n        self.next(self.join)\n\n    @step\n    def join{signature}:\n        self.next(self.end)\n\n"
+        "    @step\n    def end(self):\n        pass\n"
+    )
+    found = compiler.check(SourceFile("flow.py", text), lambda _path: None, Settings()).diagnostics
+    assert [d.help for d in found if d.code.id == "FC213"] == [help_]

@@ -187,7 +187,9 @@ def _arguments(step: Step, graph: Graph) -> list[Diagnostic]:
         help_ = "Take `self` only, or `self` and `inputs` in a join; hand values on as artifacts."
         return [Diagnostic(TOO_MANY_ARGUMENTS, f"step {step.name} takes {step.arguments} arguments", step.span, help=help_)]
     if step.arguments == 0:
-        return [Diagnostic(NO_SELF, f"step {step.name} has no self argument", step.span, help=f"Write `def {step.name}(self):`.")]
+        meant = f"Write `def {step.name}({'self, inputs' if step.positional_only > 1 else 'self'}):`"
+        help_ = f"{meant}; Metaflow does not count what stands before a `/`." if step.positional_only else f"{meant}."
+        return [Diagnostic(NO_SELF, f"step {step.name} has no self argument", step.span, help=help_)]
     transition = step.transition
     if step.arguments == 2 and step.name != graph.end and isinstance(transition, (Split, Foreach, NumParallel, Switch)):
         deed = "switches" if isinstance(transition, Switch) else "splits"

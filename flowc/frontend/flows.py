@@ -215,6 +215,7 @@ def _step(reading: Reading, member: Member, found: Found, decorators: tuple[Deco
         marked_start=found.marked_start,
         marked_end=found.marked_end,
         doc=docstring(node),
+        positional_only=len(node.args.posonlyargs),
     )
 
 
