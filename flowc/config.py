@@ -208,12 +208,12 @@ def project(text: str, path: str, env: str | None = None) -> Project | None:
     return Project(**found, said="targets" in found)
 
 
-def ignored(text: str, path: str) -> Iterator[tuple[str, Mapping[str, tuple[str, ...]]]]:
-    """Each `per-file-ignores` of the file, also those of environments that were not chosen: how a message on it begins, what it says."""
+def everywhere(text: str, path: str, key: str) -> Iterator[tuple[str, Any]]:
+    """A key of the repository in each table, also those of environments that were not chosen: how a message on it begins, its value."""
     for layer in _layers(text, path, None) or []:
-        found = _of_repository(layer, text, path).get("per_file_ignores")
-        if found is not None:
-            yield f"{layer.place(path, text, 'per-file-ignores')}: {layer.what('per-file-ignores')}", found
+        found = _of_repository(layer, text, path)
+        if key.replace("-", "_") in found:
+            yield f"{layer.place(path, text, key)}: {layer.what(key)}", found[key.replace("-", "_")]
 
 
 def _of_repository(layer: _Layer, text: str, path: str) -> dict[str, Any]:

@@ -39,11 +39,13 @@ def config_command() -> None:
 def show_command(folder: str, everything: bool, target: str | None, form: str, **flags: object) -> None:
     """Print the settings that count for flows in FOLDER, as a settings file would have them, each with where it comes from."""
     from flowc.commands.config_show import settings_text
+    from flowc.commands.unknown_targets import tell_unknown_targets
 
     if not os.path.isdir(folder):
         raise PathError(f"{folder}: there is no such folder, nor a command of `flowc config`")
     sources = Source(given(flags), *(flags[name] for name in ("settings", "isolated", "env")), target)  # type: ignore[call-arg,arg-type]
     click.echo(settings_text(sources, folder, form, everything), nl=False)
+    tell_unknown_targets(sources, folder)
 
 
 @config_command.command("schema", short_help="Print the JSON Schema of a settings file.")

@@ -7,16 +7,15 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from flowc import config
 from flowc.commands.digests import digest
 from flowc.commands.files import PathError, shown
 from flowc.commands.ignores import for_no_flow
 from flowc.commands.matching import matching
+from flowc.commands.unknown_targets import none_such, tell_unknown_targets
 from flowc.config import Project, SettingsError
 from flowc.report import printable
 from flowc.settings import Settings
 from flowc.target import exists as target_exists
-from flowc.target import names as target_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,8 +58,9 @@ class Repository:
             raise SettingsError(f"flows: {printable(lost)}: add `--settings {shown(ours)}`, or put a flowc.toml there")
 
     def told(self) -> list[str]:
-        """The files, after a warning on stderr for each glob of `per-file-ignores` that is for none of them."""
+        """The files, after a warning on stderr for each glob of `per-file-ignores` that is for none of them, and each unknown target."""
         files = self.files()
+        tell_unknown_targets(self.sources, self.root)
         for glob in for_no_flow(self.project, files):
             path, _ = self.sources.project(self.root) or ("", None)
             print(f"flowc: warning: {printable(f'{shown(path)}: per-file-ignores: {glob!r} matches no flow')}", file=sys.stderr)
@@ -107,8 +107,7 @@ def targets_of(sources: Source, folder: str) -> tuple[str, ...]:
     path, project = sources.project(folder) or ("", Project())
     for name in project.targets:
         if not target_exists(name):
-            hint = config.did_you_mean(name, target_names()) or f"; there are {', '.join(target_names())}"
-            raise SettingsError(f"{shown(path)}: targets: there is no target {name!r}{hint}")
+            raise SettingsError(f"{shown(path)}: targets: {none_such(name)}")
     return project.targets
 
 

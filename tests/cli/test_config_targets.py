@@ -117,6 +117,28 @@ def test_shown(here: Path) -> None:
     assert "setting argo.namespace: none → prod-argo" in flowc("diff", "--env", "prod", code=1).stdout
 
 
+def test_unknown_targets_of_other_environments(here: Path) -> None:
+    """A target that is not known is refused where it counts, else told once: it may be a plug-in's that is not installed here."""
+    text = SETTINGS.replace('[env.prod]', '[env.next]\ntargets = ["argo", "kubernets", "theirs"]\n\n[env.prod]')
+    (here / "flowc.toml").write_text(text)
+    known = "; did you mean 'kubernetes'?"
+    warnings = [
+        f"flowc: warning: flowc.toml:13: env.next: targets: there is no target 'kubernets'{known}",
+        "flowc: warning: flowc.toml:13: env.next: targets: there is no target 'theirs'; there are ",
+    ]
+    for command in (("check",), ("compile",), ("compile", "--check"), ("config",), ("config", "--env", "prod")):
+        told = flowc(*command).stderr
+        assert [told.count(each) for each in warnings] == [1, 1], (command, told)
+
+    assert "there is no target" not in flowc("check", "hello.py").stderr
+    refused = flowc("check", "--env", "next", code=2).stderr
+    assert (refused.count("there is no target"), "warning" in refused) == (1, False)
+    (here / "flowc.toml").write_text(SETTINGS)
+    assert "warning" not in flowc("check").stderr + flowc("config").stderr
+    (here / "flowc.toml").unlink()
+    assert "warning" not in flowc("config").stderr
+
+
 def test_an_environment_with_the_name_of_a_table() -> None:
     """An environment `prod.argo` is not what `prod` says of Argo."""
     text = '[env.prod.argo]\nimage = "a"\n[env."prod.argo"]\nname = "b"\n'
