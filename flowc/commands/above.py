@@ -42,13 +42,13 @@ def resolved(dotted: str, is_file: Callable[[str], bool]) -> str | None:
 
 
 def _found(folder: str, dotted: str) -> str | None:
-    root = _root(folder)
+    root = root_of(folder)
     found = None if folder == root else _nearest(os.path.dirname(folder), root, dotted)
     return None if found is None else os.path.relpath(found, folder).replace(os.sep, "/")
 
 
 @lru_cache(1024)
-def _root(folder: str) -> str:
+def root_of(folder: str) -> str:
     """The root of the git repository that a folder is in; in none, that of the nearest settings file or pyproject.toml, else itself."""
     places = [*above(folder)]
     if os.path.exists(os.path.join(places[-1], ".git")):
@@ -73,4 +73,4 @@ def _has_top(folder: str, name: str) -> bool:
     return os.path.isdir(path) or os.path.isfile(f"{path}.py")
 
 
-REMEMBERED = (_root, _nearest, _has_top)
+REMEMBERED = (root_of, _nearest, _has_top)

@@ -118,11 +118,21 @@ def _at_once(path: str, flags: int) -> int:
 
 @lru_cache(8)
 def texts_below(folder: str) -> Mapping[str, str]:
-    """The files of a folder and those below it, text by posix path in it. PathError where it is none, or a file is no text."""
+    """The files of a folder and those below it, text by posix path in it. PathError where it is none, or a file is no text.
+
+    A link may lead to where projects of one repository share files, and no further: what is read becomes part of the output.
+    """
+    from flowc.commands.above import root_of
+
     if not os.path.isdir(folder):
         raise PathError(f"{shown(folder)}: there is no such folder")
+    root = root_of(os.path.realpath(folder))
     found = {}
-    for place, _, names in sorted(os.walk(folder, onerror=_unlisted)):
+    for place, folders, names in sorted(os.walk(folder, onerror=_unlisted)):
+        for name in sorted([*folders, *names]):
+            path = os.path.join(place, name)
+            if os.path.islink(path) and not _below(os.path.realpath(path), root):
+                raise PathError(f"{shown(path)} is a link that leads out of the repository; put a copy in its place")
         for name in sorted(names):
             path = os.path.join(place, name)
             try:

@@ -97,3 +97,34 @@ def test_no_file_of_the_machine_is_included(team: Path, name: str) -> None:
         assert "there is no template " in done.stderr
         assert "AKIA" not in done.stdout + done.stderr
         assert "rendered line" not in done.stderr, "it was not rendered at all"
+
+
+def test_a_link_stays_in_the_repository(team: Path) -> None:
+    """Links to a folder that the repository's projects share are read; one that leaves the repository is named and refused, also of a folder."""
+    root = team.parents[2]
+    (root / "shared").mkdir()
+    (root / "shared" / "workflow.j2").write_text(EXTENDED)
+    team.symlink_to("../../shared/workflow.j2")
+    assert "secondsAfterCompletion: 86400" in flowc("compile", "flow.py", "--target", "argo").stdout
+
+    (root / "shared" / ".git").mkdir()  # the folder is now a repository of its own, and what is linked is not in it
+    (root / "flowc.toml").write_text('templates = "shared"\n')
+    (root / "ours" / "secret.txt").write_text("key: AKIA")
+    for target in ("../ours/secret.txt", "../ours", str(root / "ours" / "secret.txt"), "../none"):
+        (root / "shared" / "notes.txt").symlink_to(target)
+        told = flowc("compile", "flow.py", "--target", "argo", code=2).stderr
+        assert "shared/notes.txt is a link that leads out of the repository" in told
+        assert "AKIA" not in told
+        (root / "shared" / "notes.txt").unlink()
+
+
+def test_a_link_without_a_repository(team: Path) -> None:
+    """Where there is no git, as in an image, what is below the settings file counts as the repository."""
+    root = team.parents[2]
+    (root / ".git").rmdir()
+    (root / "workflow.j2").write_text(EXTENDED)
+    team.symlink_to(root / "workflow.j2")
+    assert "secondsAfterCompletion: 86400" in flowc("compile", "flow.py", "--target", "argo").stdout
+    team.unlink()
+    team.symlink_to(root.parent / "workflow.j2")
+    assert "is a link that leads out of the repository" in flowc("compile", "flow.py", "--target", "argo", code=2).stderr
