@@ -13,7 +13,6 @@ from flowc.frontend.flows import is_stepless, read_flow, step_names
 from flowc.frontend.launching import launching
 from flowc.frontend.members import made_elsewhere
 from flowc.frontend.modules import SYNTAX, Program
-from flowc.frontend.shadowing import shadowed
 from flowc.frontend.values import Scope
 
 if TYPE_CHECKING:
@@ -69,7 +68,6 @@ def _read(source: SourceFile, reader: Reader, settings: Settings, name: str | No
         found += launching(program, chosen, settings)
     if elsewhere is not None and settings.code != "image":
         found += undelivered(program, elsewhere)
-    found += shadowed(program)
     flows = []
     for line in chosen:
         flow, problems = read_flow(lineages, line, settings)

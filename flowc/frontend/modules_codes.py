@@ -51,13 +51,3 @@ ABOVE = Code(
     good=Example({"flows/flow.py": _FROM_ABOVE, "flows/libs/features.py": "NAME = 1\n"}, flow="flows/flow.py"),
     severity=Severity.WARNING,
 )
-SHADOWED = Code(
-    "FC144",
-    "file that hides Metaflow",
-    "The flow's folder comes first on Python's path, so `import metaflow` takes a metaflow.py, or a package metaflow, that stands there. "
-    "`python flow.py` then fails at its first import, and so may pods whose image brings the folder (`code = \"image\"`). flowc reads "
-    "the flow as if that file were not there, and does not deliver it.",
-    bad=Example({"flow.py": _FLOW, "metaflow.py": "NAME = 1\n"}, line=1),
-    good=Example({"flow.py": _FLOW, "tracking.py": "NAME = 1\n"}),
-    severity=Severity.WARNING,
-)

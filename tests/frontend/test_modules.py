@@ -188,24 +188,3 @@ def test_relative_imports_of_a_flow_file_are_refused_unless_guarded() -> None:
     assert codes(reading({"flow.py": "from .common import X\n" + FLOW, "common.py": "X = 1\n"})) == ["FC142"]
     both = "try:\n    from .common import X\nexcept ImportError:\n    from common import X\n"
     assert codes(reading({"flow.py": both + FLOW, "common.py": "X = 1\n"})) == []
-
-
-@pytest.mark.parametrize(
-    ("files", "said"),
-    [
-        ({"metaflow.py": "X = 1\n"}, ["metaflow.py beside the flow hides the installed metaflow: `python flow.py` imports it instead"]),
-        ({"metaflow/__init__.py": ""}, ["metaflow/__init__.py beside the flow hides the installed metaflow: `python flow.py` imports it instead"]),
-        ({"metaflow/notes.py": "", "metaflows.py": "", "sub/metaflow.py": ""}, []),
-        ({"metaflow/__init__.py": "", "metaflow/flowspec.py": ""}, []),
-    ],
-)
-def test_a_file_that_hides_metaflow_is_told_at_the_import(files: dict[str, str], said: list[str]) -> None:
-    """FC144 for a module or package called metaflow beside the flow, not for a folder without __init__.py, nor for a copy of Metaflow itself."""
-    text = (
-        "import os\nfrom metaflow import FlowSpec, step\n\n\nclass Hidden(FlowSpec):\n    @step\n    def start(self):\n"
-        "        self.next(self.end)\n\n    @step\n    def end(self):\n        pass\n"
-    )
-    found = reading({"flow.py": text, **files})
-    assert [d.message for d in found.diagnostics] == said
-    assert [(d.code.id, d.severity.value, d.span.line if d.span else 0) for d in found.diagnostics] == [("FC144", "warning", 2)] * len(said)
-    assert len(found.flows) == 1
