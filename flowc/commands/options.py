@@ -238,7 +238,7 @@ def _project(path: str, env: str | None) -> config.Project | None:
     if text is not None and IGNORES in text:
         from flowc.commands.ignores import refuse_unknown
 
-        for place, ignored in config.everywhere(text, shown(path), "per-file-ignores"):
+        for place, ignored in config.everywhere(text, shown(path), IGNORES):
             refuse_unknown(ignored, place)
     return project
 
